@@ -1,0 +1,21 @@
+"""The default source: our conformer on English, Spanish, French and Italian voice prompts, about 65 minutes.
+
+Command: speechtransfer run recipes/source_enesfrit --out runs/source
+Expected: CER on held-out prompts of these three voices as in README.md; one seed, one cut.
+"""
+
+from speechtransfer.fit import FitSettings
+from speechtransfer.recipe import Recipe, Scratch, scratch_transfer
+
+RECIPE = Recipe(
+    name="source_enesfrit",
+    data=("debian:asterisk-en", "debian:asterisk-es", "debian:asterisk-fr", "debian:asterisk-it"),
+    source="random:conformer",
+    transfer=scratch_transfer(),
+    settings=FitSettings(epochs=36, lr=1e-3, warmup=0.05, evaluations=12),
+    folds=16,
+    run_folds=(0,),
+    # Two of the four languages have one voice, so splitting by speaker would leave languages out of training.
+    split_by="prompt",
+    scratch=Scratch(folds=0),
+)

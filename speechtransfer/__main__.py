@@ -1,0 +1,6 @@
+"""``python -m speechtransfer``."""
+
+from speechtransfer.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""What each verb of the command line does, said in a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from speechtransfer import catalogue
+from speechtransfer.audio import Recordings
+from speechtransfer.checkpoint import load as load_model
+from speechtransfer.corpora import detect
+from speechtransfer.corpora import load as load_corpus
+from speechtransfer.doctor import examine, require
+from speechtransfer.errors import SettingsError
+from speechtransfer.evaluate import evaluate, predict
+from speechtransfer.files import write_lines
+from speechtransfer.fit import forecast
+from speechtransfer.manifest import Manifest, Utterance, ledger_counts
+from speechtransfer.overrides import override
+from speechtransfer.recipe import Corpus, Recipe, defaults, fold_task, open_corpus, run
+from speechtransfer.record import clean_commit
+from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
+from speechtransfer.text import TextContract
+from speechtransfer.trial import Outcome, peak_memory_mb
+
+if TYPE_CHECKING:
+    from speechtransfer.cli import Adapt, Run, Training
+
+#: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
+_CHECK_RATE = 16_000
+
+
+def check(console: Console, data: str, format: str | None, audio_roots: Sequence[Path], out: Path | None) -> int:
+    """Examine a data set; exit status 1 where training is forbidden."""
+    console.print(f"{data}: read as {format or detect(data)}")
+    manifest = load_corpus(data, format, audio_roots)
+    examined = examine(manifest, Recordings(_CHECK_RATE), TextContract(), "text" if _has_text(manifest) else "label")
+    table = Table("split", "utterances", "minutes")
+    for name, seconds in examined.seconds.items():
+        count = sum((row.split or "all") == name for row in examined.manifest)
+        table.add_row(name, str(count), f"{seconds / 60:.1f}")
+    console.print(table)
+    for reason, count in ledger_counts(examined.manifest.ledger).items():
+        console.print(f"{count:6d}  {escape(reason)}")
+    if out is not None:
+        verdicts = [{"verdict": "ok", "audio": row.id, "split": row.split} for row in examined.manifest]
+        verdicts += [
+            {"verdict": "drop" if row.action == "dropped" else "warn", **_plain(row)}
+            for row in examined.manifest.ledger
+        ]
+        write_lines(out, verdicts)
+    for error in examined.errors:
+        console.print(f"error: {escape(error)}", style="bold red")
+    return 1 if examined.errors else 0
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("audio", "split", "action", "reason", "where")}
+
+
+def _has_text(manifest: Manifest) -> bool:
+    return any(row.text is not None for row in manifest) or not any(row.label is not None for row in manifest)
+
+
+def _with_flags(recipe: Recipe, flags: Training, trainings: float) -> Recipe:
+    """A recipe with the command's flags; a budget in minutes is shared by so many trainings of one step each."""
+    settings = recipe.settings
+    if flags.steps is not None:
+        settings = replace(settings, steps=flags.steps, epochs=None)
+    if flags.minutes is not None:
+        settings = replace(settings, minutes=flags.minutes / trainings, epochs=None)
+    if flags.seed is not None:
+        settings = replace(settings, seed=flags.seed)
+    if flags.checkpoint_every is not None:
+        settings = replace(settings, checkpoint_every=flags.checkpoint_every)
+    return override(replace(recipe, settings=settings), flags.set)
+
+
+def adapt(console: Console, request: Adapt) -> int:
+    """Adapt a source to DATA: one run an amount, each beside its baseline."""
+    flags = request.training
+    source = request.source or DEFAULT_SOURCE
+    encoder = load_encoder(source)
+    console.print(f"{request.data}: read as {request.format or detect(request.data)}")
+    base = defaults(request.data, source, encoder.family, request.language)
+    if not request.cross_validate:
+        base = replace(base, run_folds=(0,))
+    quick = flags.minutes is not None
+    rates = base.scratch.rates[1:2] if quick else base.scratch.rates
+    factor = 2.0 if quick else base.scratch.factor
+    folds = base.scratch.folds if flags.baseline else 0
+    base = replace(base, scratch=replace(base.scratch, rates=rates, factor=factor, folds=folds))
+    shares = len(request.amounts) * (1 + (factor if folds else 0)) * (base.folds if request.cross_validate else 1)
+    corpus = open_corpus(base, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
+    _say_corpus(console, corpus)
+    if request.require_unseen_speakers and not corpus.by_speaker:
+        raise SettingsError(f"{request.data}: fewer than two speakers are known, so the test cannot be of unseen ones.")
+    outcomes = {}
+    for amount in request.amounts:
+        recipe = replace(base, train_minutes=None if amount == "all" else _minutes(amount))
+        recipe = _with_flags(recipe, flags, shares)
+        out = request.out if len(request.amounts) == 1 else request.out / _folder(amount)
+        console.rule(f"{'all' if amount == 'all' else amount + ' minutes'} of training speech")
+        outcomes[out] = run(recipe, out, encoder, corpus, flags.resume)
+    _say_outcomes(console, outcomes)
+    return 0
+
+
+def _minutes(amount: str) -> float:
+    try:
+        return float(amount)
+    except ValueError:
+        raise SettingsError(f"--amounts {amount}: give minutes of speech, or all.") from None
+
+
+def _folder(amount: str) -> str:
+    return amount if amount == "all" else f"{amount}min"
+
+
+def _say_corpus(console: Console, corpus: Corpus) -> None:
+    seconds = sum(corpus.recordings.seconds(row) for row in corpus.manifest)
+    dropped = sum(row.action == "dropped" for row in corpus.manifest.ledger)
+    console.print(
+        f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger. "
+        + " ".join(corpus.notes)
+    )
+
+
+def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
+    """The table of error rates, the verdicts, three decoded examples, and where the reports lie."""
+    table = Table("run", "test", "system", "CER", "WER")
+    for out, outcome in outcomes.items():
+        systems = {"transfer": outcome.metrics, **outcome.metrics["baselines"]}
+        for system, figures in systems.items():
+            for name in outcome.scores:
+                if name in figures:
+                    cer, wer = (_figure(figures[name][metric]) for metric in ("cer", "wer"))
+                    table.add_row(out.name, name, system, cer, wer)
+    console.print(table)
+    for out, outcome in outcomes.items():
+        if outcome.metrics["verdict"]:
+            console.print(f"{out.name}: {outcome.metrics['verdict']['text']}")
+    out, outcome = list(outcomes.items())[-1]
+    rows = sorted(outcome.scores["test"].rows, key=lambda row: (row.errors / row.count, row.id))
+    for row in (rows[len(rows) // 4], rows[len(rows) // 2], rows[3 * len(rows) // 4]):
+        console.print(f"  said:  {escape(row.reference)}\n  heard: {escape(row.hypothesis)}\n")
+    for out, outcome in outcomes.items():
+        facts = outcome.metrics
+        console.print(
+            f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training on {facts['device']}, padding "
+            f"{facts['padding_waste']:.1%}, peak memory {facts['peak_memory_mb']} MiB)"
+        )
+
+
+def _figure(estimate: Mapping[str, Any]) -> str:
+    return f"{estimate['value']:.1%} [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}] of {estimate['count']}"
+
+
+def plan(console: Console, target: str, source: str | None, language: str | None, assignments: Sequence[str]) -> int:
+    """Print the Plan, hours a split, and a forecast; train nothing."""
+    try:
+        _, recipes = catalogue.find(target)
+    except SettingsError:
+        recipes = {}
+    if not recipes:
+        encoder = load_encoder(source or DEFAULT_SOURCE)
+        recipes = {"adapt": defaults(target, source or DEFAULT_SOURCE, encoder.family, language)}
+    for name, recipe in recipes.items():
+        recipe = override(recipe, assignments)
+        encoder = load_encoder(source or recipe.source)
+        task = fold_task(recipe, open_corpus(recipe, encoder.sample_rate), (recipe.run_folds or (0,))[0])
+        model, planned = recipe.transfer.apply(encoder, task.objective())
+        console.rule(name)
+        console.print(escape(str(planned)))
+        for split in task.manifest.splits:
+            rows = task.manifest.split(split)
+            console.print(
+                f"{split}: {len(rows)} utterances, {sum(map(task.recordings.seconds, rows)) / 3600:.3f} hours"
+            )
+        train, dev = task.manifest.split("train"), task.manifest.split("dev")
+        cost = forecast(model, planned, train, dev, recipe.settings)
+        folds = len(recipe.run_folds) if recipe.run_folds else recipe.folds
+        console.print(
+            f"forecast: {cost.steps} steps a fold, {folds} folds, {cost.seconds * folds / 60:.1f} minutes without "
+            f"baselines; {cost.memory_mb:.0f} MB for the model and its optimiser ({peak_memory_mb()} MiB peak in this "
+            f"process), {cost.disk_mb:.0f} MB of disk a fold"
+        )
+    return 0
+
+
+def run_recipe(console: Console, request: Run) -> int:
+    """Run the variants of a recipe; record them where the checkout is clean."""
+    folder, recipes = catalogue.find(request.recipe)
+    commit = clean_commit(folder)
+    outcomes = {}
+    for variant, recipe in catalogue.choose(recipes, request.variant).items():
+        out = (request.out or Path("runs") / recipe.name) / variant
+        if request.smoke:
+            console.print(f"{recipe.name} {variant}: smoke run on synthetic speech; nothing is recorded")
+            small, encoder = catalogue.smoke(recipe)
+            outcomes[out] = run(small, out, encoder, resume=request.training.resume)
+            continue
+        scratch = recipe.scratch.factor if recipe.scratch.folds else 0
+        changed = _with_flags(recipe, request.training, round(recipe.folds * (1 + scratch)) * len(recipes))
+        outcomes[out] = run(changed, out, resume=request.training.resume)
+        console.print(catalogue.record(folder, changed, variant, outcomes[out], commit))
+    _say_outcomes(console, outcomes)
+    return 0
+
+
+def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path], out: Path | None) -> int:
+    """Score a run on any data: its test split where it has one, otherwise every row."""
+    model = load_model(folder)
+    recordings = Recordings(model.encoder.sample_rate)
+    manifest = load_corpus(data, None, audio_roots)
+    if "test" in manifest.splits:
+        manifest = manifest.split("test")
+    rows = require(examine(manifest, recordings, TextContract()))
+    predictions = predict(model, rows, recordings)
+    scores = evaluate(model, rows, recordings, predictions)
+    console.print(str(scores))
+    dropped = sum(row.action == "dropped" for row in rows.ledger)
+    console.print(f"{len(rows)} utterances scored, {dropped} of {data} are unusable")
+    if out is not None:
+        write_lines(
+            out,
+            ({**vars(row), "confidence": one.confidence} for row, one in zip(scores.rows, predictions, strict=True)),
+        )
+    return 0
+
+
+def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:
+    """Print one line a file."""
+    model = load_model(folder)
+    rows = Manifest(tuple(Utterance(path.resolve()) for path in audio))
+    for path, found in zip(audio, predict(model, rows), strict=True):
+        line = {"audio": str(path), "text": found.value, "confidence": round(found.confidence, 4)}
+        print(json.dumps(line, ensure_ascii=False) if as_json else f"{path}\t{found.value}", flush=True)
+    return 0

@@ -1,0 +1,297 @@
+"""Sound files in and out: the only reader of recordings, with resampling and speed perturbation."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from speechtransfer.errors import AudioError, SettingsError
+from speechtransfer.files import write_atomically
+from speechtransfer.manifest import Utterance
+
+SILENCE_DB = -90.0  # peak, of full scale, below which a recording holds nothing: one step of 16 bits
+SPAN_SLACK = 0.05  # seconds by which a span may overrun its file: annotation tools round their times
+_DECODER_SLACK = 0.25  # seconds that FFmpeg may decode short of a header's promise (coder delay)
+_STREAMED = 0x7FFF_F000  # WAV chunk sizes from here on, and 0, mean "length not known in advance"
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of a sound file says."""
+
+    frames: int  # samples of one channel
+    sample_rate: int  # Hz
+    channels: int
+    subtype: str  # the coding, as its decoder names it: PCM_16, MPEG_LAYER_III, aac
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.frames / self.sample_rate
+
+
+def probe(path: str | Path) -> AudioInfo:
+    """Read the header of a sound file. What only FFmpeg can read is decoded: its headers are estimates.
+
+    Raises:
+        AudioError: missing, empty, no sound, no samples, or a WAV file that was cut short.
+    """
+    file = _open(Path(path))
+    if file is None:
+        return _ffmpeg(Path(path), Path(path).stat().st_mtime_ns)[1]
+    with file:
+        return _info(file)
+
+
+def read(path: str | Path, sample_rate: int, start: float | None = None, end: float | None = None) -> np.ndarray:
+    """Decode a recording or a span of it: mono, at the rate that the caller wants.
+
+    Any rate, channel count and sample format will do. Libsndfile seeks to a span and decodes nothing
+    else; what it cannot read, such as MP4 named ``.mp3``, FFmpeg (through PyAV) decodes whole.
+    Channels are averaged; resampling is soxr's high quality.
+
+    Args:
+        path: the sound file.
+        sample_rate: Hz of what is returned.
+        start: first second; None is the beginning.
+        end: last second; None is the end. It may overrun the file by ``SPAN_SLACK`` seconds.
+
+    Returns:
+        (S,) float32, full scale at 1.
+
+    Raises:
+        AudioError: missing, empty, no sound, no samples, cut short, values that are not finite, or a
+            span that is empty or lies beyond the file.
+    """
+    wave, rate = _decode(Path(path), start, end)
+    return wave if rate == sample_rate else soxr.resample(wave, rate, sample_rate, quality="HQ")
+
+
+def is_silent(wave: np.ndarray) -> bool:
+    """Whether (S,) samples hold nothing: no sample, or a peak about the mean below ``SILENCE_DB``."""
+    return not len(wave) or bool(np.abs(wave - wave.mean()).max() < 10 ** (SILENCE_DB / 20))
+
+
+def content_hash(path: str | Path) -> str:
+    """Sixteen hexadecimal digits of SHA-256 over the rate and the mono samples in 16 bits.
+
+    A WAV file and its FLAC copy share it; a resampled or lossy copy does not.
+
+    Raises:
+        AudioError: as ``read``.
+    """
+    wave, rate = _decode(Path(path))
+    digest = hashlib.sha256(struct.pack("<I", rate))
+    digest.update(_to_int16(wave).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def change_speed(wave: np.ndarray, factor: float) -> np.ndarray:
+    """Play (S,) samples ``factor`` times as fast, pitch and tempo together, by resampling.
+
+    Ko et al. 2015, "Audio augmentation for speech recognition": copies at 0.9 and 1.1.
+
+    Returns:
+        (round(S / factor),) float32.
+
+    Raises:
+        SettingsError: a factor that is not positive and finite.
+    """
+    if not 0 < factor < float("inf"):
+        raise SettingsError(f"A speed factor must be positive, not {factor}; 0.9 and 1.1 are usual.")
+    length = round(len(wave) / factor)
+    if factor == 1 or not length:
+        return np.array(wave[:length], dtype=np.float32)
+    # The filter's end effects may leave it a sample or two off: cut, or extend by zeros.
+    changed = soxr.resample(np.asarray(wave, dtype=np.float32), factor, 1.0, quality="LQ")[:length]
+    return np.pad(changed, (0, length - len(changed)))
+
+
+def write_wav(path: str | Path, wave: np.ndarray, sample_rate: int) -> None:
+    """Write (S,) samples as a 16-bit WAV file, whole or not at all; values beyond full scale are clipped.
+
+    Raises:
+        DataError: the file cannot be written; what was there is intact.
+    """
+    buffer = io.BytesIO()
+    soundfile.write(buffer, _to_int16(wave), sample_rate, format="WAV", subtype="PCM_16")
+    write_atomically(Path(path), buffer.getvalue())
+
+
+class Recordings:
+    """Utterance -> samples, keeping the latest used in memory up to a budget.
+
+    Its calls raise AudioError where ``read`` and ``probe`` do.
+    """
+
+    def __init__(self, sample_rate: int, budget_bytes: int = 1 << 30) -> None:
+        """Return samples at ``sample_rate`` Hz; keep at most ``budget_bytes`` of them."""
+        self.sample_rate = sample_rate
+        self.budget_bytes = budget_bytes
+        self._waves: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._held_bytes = 0
+        self._lengths: dict[Path, float] = {}
+
+    def __call__(self, utterance: Utterance) -> np.ndarray:
+        """Samples (S,) float32 of one utterance. They are shared between calls: do not write into them."""
+        key = utterance.id
+        if key in self._waves:
+            self._waves.move_to_end(key)
+            return self._waves[key]
+        wave = read(utterance.audio, self.sample_rate, utterance.start, utterance.end)
+        if wave.nbytes <= self.budget_bytes:
+            self._waves[key] = wave
+            self._held_bytes += wave.nbytes
+            while self._held_bytes > self.budget_bytes:
+                self._held_bytes -= self._waves.popitem(last=False)[1].nbytes
+        return wave
+
+    def seconds(self, utterance: Utterance) -> float:
+        """Duration of one utterance from its span and the file's header, without decoding."""
+        audio, end = utterance.audio, utterance.end
+        if end is None and audio not in self._lengths:
+            self._lengths[audio] = probe(audio).seconds
+        return (self._lengths[audio] if end is None else end) - (utterance.start or 0.0)
+
+
+def _decode(path: Path, start: float | None = None, end: float | None = None) -> tuple[np.ndarray, int]:
+    """A span's samples, (S,) float32 with channels averaged, at the file's own rate; and that rate."""
+    file = _open(path)
+    if file is None:
+        whole, info = _ffmpeg(path, path.stat().st_mtime_ns)
+        first, last = _span(path, info, start, end)
+        wave = whole[first:last].copy()
+    else:
+        with file:
+            info = _info(file)
+            first, last = _span(path, info, start, end)
+            try:
+                file.seek(first)
+                wave = file.read(last - first, dtype="float32", always_2d=True).mean(axis=1)
+            except soundfile.LibsndfileError as error:
+                raise _damaged(path, error) from error
+        if len(wave) < last - first:
+            raise _truncated(path, last, first + len(wave), "samples")
+    finite = np.isfinite(wave)
+    if not finite.all():
+        raise AudioError(
+            f"{path}: {np.count_nonzero(~finite)} of its samples are not finite numbers, the first at sample "
+            f"{first + int(np.argmin(finite))}. Export it again without the filter that made them."
+        )
+    return wave, info.sample_rate
+
+
+def _open(path: Path) -> soundfile.SoundFile | None:
+    """The file open in libsndfile, after the checks that need no decoder; None where it cannot read it."""
+    if not path.is_file():
+        raise AudioError(f"{path}: no such file. Correct the path, or remove the row that names it.")
+    if not path.stat().st_size:
+        raise AudioError(f"{path}: is empty (0 bytes). Copy or record it again.")
+    _require_whole_wav(path)
+    try:
+        file = soundfile.SoundFile(os.fsencode(path))
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: soundfile's word on .raw files
+        return None
+    if file.frames:
+        return file
+    file.close()  # FFmpeg finds what there is behind a streaming program's length of 0
+    return None
+
+
+def _info(file: soundfile.SoundFile) -> AudioInfo:
+    return AudioInfo(file.frames, file.samplerate, file.channels, file.subtype)
+
+
+@lru_cache(maxsize=1)  # the spans of one long recording are read one after the other
+def _ffmpeg(path: Path, modified: int) -> tuple[np.ndarray, AudioInfo]:
+    """A whole recording, (S,) float32 with channels averaged, for what libsndfile cannot read.
+
+    ``modified`` is the file's time in ns, so that what is kept is not a former version of it.
+    """
+    import av  # slow to import, and most corpora never need it
+
+    pieces: list[np.ndarray] = []
+    try:
+        with av.open(os.fspath(path)) as container:
+            if not container.streams.audio:
+                raise AudioError(f"{path}: holds no audio track. Remove it, or export its sound.")
+            stream = container.streams.audio[0]
+            planar = av.AudioResampler(format="fltp")
+            for frame in chain(container.decode(stream), (None,)):
+                pieces += [piece.to_ndarray().mean(axis=0) for piece in planar.resample(frame)]
+            wave = np.concatenate([np.zeros(0, np.float32), *pieces])
+            info = AudioInfo(len(wave), stream.rate, stream.channels, stream.codec_context.name)
+            promised = float((stream.duration or 0) * (stream.time_base or 0))
+    except av.FFmpegError as error:
+        if pieces:
+            raise _damaged(path, error) from error
+        raise AudioError(
+            f"{path}: is not a sound file that libsndfile or FFmpeg can read ({error.strerror}). "
+            "Convert it to WAV or FLAC, or remove it."
+        ) from error
+    if not len(wave):
+        raise _damaged(path, "it holds no samples")
+    if info.seconds < promised - _DECODER_SLACK:
+        raise _truncated(path, round(promised * stream.rate), len(wave), "samples")
+    return wave, info
+
+
+def _require_whole_wav(path: Path) -> None:
+    """Raise on a WAV file whose data chunk runs past the file's end, which libsndfile silently shortens."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+                return
+            while len(header := file.read(8)) == 8:
+                name, length = struct.unpack("<4sI", header)
+                if name == b"data":
+                    held = size - file.tell()
+                    if held < length < _STREAMED:
+                        raise _truncated(path, length, held, "bytes of sound")
+                    return
+                file.seek(length + length % 2, os.SEEK_CUR)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def _truncated(path: Path, promised: int, held: int, unit: str) -> AudioError:
+    return AudioError(
+        f"{path}: is cut short: its header promises {promised} {unit}, the file holds {held}. "
+        "Copy it again from the original."
+    )
+
+
+def _damaged(path: Path, what: object) -> AudioError:
+    return AudioError(f"{path}: is damaged ({what}). Export it again from the original, or remove it.")
+
+
+def _span(path: Path, info: AudioInfo, start: float | None, end: float | None) -> tuple[int, int]:
+    """First sample and the one after the last of a span in seconds, refused beyond the file."""
+    begin, stop = start or 0.0, info.seconds if end is None else end
+    if begin < 0 or begin >= info.seconds or stop > info.seconds + SPAN_SLACK:
+        raise AudioError(
+            f"{path}: the span {begin:g} to {stop:g} s lies beyond the file's {info.seconds:.2f} s. "
+            "Correct the span's times."
+        )
+    first, last = round(begin * info.sample_rate), min(round(stop * info.sample_rate), info.frames)
+    if last <= first:
+        raise AudioError(f"{path}: the span {begin:g} to {stop:g} s is empty. Correct the span's times.")
+    return first, last
+
+
+def _to_int16(wave: np.ndarray) -> np.ndarray:
+    """(S,) samples in 16 bits, little endian; the inverse of libsndfile's reading of 16-bit files."""
+    scaled = np.round(np.asarray(wave, dtype=np.float64) * 32768)
+    return np.clip(scaled, -32768, 32767).astype("<i2")

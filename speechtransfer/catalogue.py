@@ -1,0 +1,128 @@
+"""Recipes on disk: finding them, their smoke versions, and writing down what they reached."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from speechtransfer.encoders import family
+from speechtransfer.encoders.contract import Encoder, SourceCard
+from speechtransfer.errors import SettingsError
+from speechtransfer.recipe import Recipe
+from speechtransfer.record import (
+    Result,
+    append,
+    config_hash,
+    current,
+    read_results,
+    update_readme,
+)
+from speechtransfer.sources import packaged_sources
+from speechtransfer.trial import Outcome
+
+#: Tiny architectures for ``--smoke``, by family.
+_TINY: Mapping[str, Mapping[str, Any]] = {
+    "conformer": {"width": 16, "layers": 1, "heads": 2, "kernel": 3, "expansion": 2},
+    "whisper": {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
+}
+
+
+def find(path: str) -> tuple[Path, dict[str, Recipe]]:
+    """The folder and the variants of a recipe; a single ``RECIPE`` is the variant ``default``.
+
+    Args:
+        path: a recipe's folder, its ``recipe.py``, or its name under ``recipes/``.
+
+    Raises:
+        SettingsError: no such recipe, or a file that defines none.
+    """
+    candidates = [Path(path), Path("recipes") / path, Path(__file__).parents[1] / "recipes" / path]
+    folders = [place.parent if place.name == "recipe.py" else place for place in candidates]
+    folder = next((place for place in folders if (place / "recipe.py").is_file()), None)
+    if folder is None:
+        raise SettingsError(f"recipe {path!r}: there is no recipe.py in {', '.join(map(str, folders))}.")
+    spec = importlib.util.spec_from_file_location(f"recipe_{folder.name}", folder / "recipe.py")
+    if spec is None or spec.loader is None:
+        raise SettingsError(f"{folder / 'recipe.py'}: cannot be loaded.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = getattr(module, "RECIPES", None) or {"default": getattr(module, "RECIPE", None)}
+    if not all(isinstance(recipe, Recipe) for recipe in found.values()):
+        raise SettingsError(f"{folder / 'recipe.py'}: defines neither RECIPE nor RECIPES.")
+    return folder, dict(found)
+
+
+def choose(recipes: Mapping[str, Recipe], wanted: tuple[str, ...]) -> dict[str, Recipe]:
+    """The wanted variants, or all of them.
+
+    Raises:
+        SettingsError: no such variant.
+    """
+    unknown = [name for name in wanted if name not in recipes]
+    if unknown:
+        raise SettingsError(f"no variant {', '.join(unknown)}; there are {', '.join(recipes)}.")
+    return {name: recipes[name] for name in wanted or recipes}
+
+
+def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
+    """Three steps of a recipe on the synthetic set with a tiny random encoder of the same family."""
+    synthetic = str(packaged_sources().parent / "synthetic")
+    settings = replace(recipe.settings, steps=3, epochs=None, minutes=None, evaluations=1)
+    scratch = replace(recipe.scratch, rates=recipe.scratch.rates[:1], factor=1.0, folds=min(1, recipe.scratch.folds))
+    small = replace(
+        recipe,
+        data=(synthetic,),
+        language="eng",
+        tests={},
+        train_minutes=None,
+        folds=2,
+        run_folds=(0,),
+        settings=settings,
+        scratch=scratch,
+    )
+    card = SourceCard(f"tiny {recipe.family} with random weights")
+    return small, family(recipe.family).from_settings(_TINY[recipe.family], card)
+
+
+def record(folder: Path, recipe: Recipe, variant: str, outcome: Outcome, commit: str | None) -> str:
+    """Append a finished run to ``results.jsonl`` and renew the README's table.
+
+    Args:
+        folder: the recipe's.
+        recipe: as it was run.
+        variant: its name in the recipe.
+        outcome: what it reached.
+        commit: what ``clean_commit`` gave before the run began.
+
+    Returns:
+        What was done, for people: a run with other settings, or from a tree that is dirty, is not recorded.
+    """
+    _, recipes = find(str(folder))
+    if recipes.get(variant) != recipe:
+        return "not recorded: the settings are not the recipe's own"
+    if commit is None:
+        return "not recorded: the checkout has uncommitted changes, or is none"
+    config = recipe.config()
+    metrics = outcome.metrics
+    line = Result(
+        recipe=recipe.name,
+        variant=variant,
+        fold="pooled",
+        seed=recipe.settings.seed,
+        config=config,
+        config_hash=config_hash(config),
+        commit=commit,
+        manifest=metrics["manifest"],
+        source=metrics["source"],
+        hardware=metrics["device"],
+        seconds=metrics["seconds"],
+        trainable_parameters=metrics["trainable_parameters"],
+        metrics=metrics,
+    )
+    append(folder / "results.jsonl", line)
+    hashes = {name: config_hash(one.config()) for name, one in recipes.items()}
+    update_readme(folder / "README.md", current(read_results(folder / "results.jsonl"), hashes))
+    return f"recorded in {folder / 'results.jsonl'}"

@@ -1,0 +1,220 @@
+"""The command line: each verb is one frozen dataclass whose field docs are its help."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+import speechtransfer
+from speechtransfer.errors import SpeechTransferError
+
+#: Given by place, not by name.
+POSITIONAL = tyro.conf.Positional  # type: ignore[type-arg]
+#: Learning curves read best from little to much.
+_ALL = "all"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What ``adapt`` and ``run`` share."""
+
+    steps: int | None = None
+    """Optimiser steps of the transfer; the scratch baseline has its own multiple."""
+    minutes: float | None = None
+    """Budget of all training of this command, in minutes; it fixes the steps before the first of them."""
+    seed: int | None = None
+    """Training seed; the split has its own."""
+    baseline: Literal["scratch"] | None = None
+    """Also train the same network from random weights, for comparison."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; otherwise one an evaluation."""
+    resume: bool = False
+    """Go on where an earlier run stopped; starts where there is nothing, changes nothing that is finished."""
+    set: tuple[str, ...] = ()
+    """Any field of the recipe, as key=value; an unknown key lists the valid ones."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Say what is wrong with a data set before any training: a verdict for every utterance."""
+
+    data: Annotated[str, POSITIONAL]
+    """A manifest, a folder, or a name such as debian:asterisk-ru."""
+    format: str | None = None
+    """The format, where it is not to be found out."""
+    audio_root: tuple[Path, ...] = ()
+    """Folders outside DATA that audio may lie in."""
+    out: Path | None = None
+    """Where to write the verdicts, as JSON Lines."""
+
+    def __call__(self, console: Console) -> int:
+        """Exit status 1 where training is forbidden."""
+        from speechtransfer.actions import check
+
+        return check(console, self.data, self.format, self.audio_root, self.out)
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """The main job: adapt a pretrained encoder to the recordings in DATA."""
+
+    data: Annotated[str, POSITIONAL]
+    """A manifest, a folder, or a name such as debian:asterisk-ru."""
+    out: Path
+    """The run folder to write."""
+    source: str | None = None
+    """A folder, a name under $SPEECHTRANSFER_SOURCES, a packaged source or a hub name; default: our own."""
+    task: Literal["ctc"] = "ctc"
+    """What to build: ctc is a recogniser."""
+    language: str | None = None
+    """ISO 639-3 code of the data."""
+    amounts: tuple[str, ...] = (_ALL,)
+    """Minutes of the training speech to use, or all; several give a learning curve."""
+    cross_validate: bool = False
+    """Train and test on all five folds in place of one."""
+    require_unseen_speakers: bool = False
+    """Refuse data whose test speakers are not known to be unseen."""
+    format: str | None = None
+    """The format, where it is not to be found out."""
+    audio_root: tuple[Path, ...] = ()
+    """Folders outside DATA that audio may lie in."""
+    training: Annotated[Training, tyro.conf.arg(name="")] = Training()
+
+    def __call__(self, console: Console) -> int:
+        """Train, test, and print what transfer bought."""
+        from speechtransfer.actions import adapt
+
+        return adapt(console, self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Train nothing: print what would be trained, what is shared with the source, and what it would cost."""
+
+    target: Annotated[str, POSITIONAL]
+    """DATA, or a recipe."""
+    source: str | None = None
+    """As for adapt."""
+    language: str | None = None
+    """ISO 639-3 code of the data."""
+    set: tuple[str, ...] = ()
+    """Any field of the recipe, as key=value."""
+
+    def __call__(self, console: Console) -> int:
+        """Print the plan and the forecast."""
+        from speechtransfer.actions import plan
+
+        return plan(console, self.target, self.source, self.language, self.set)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run a recipe, and record what it reached where the checkout is clean."""
+
+    recipe: Annotated[str, POSITIONAL]
+    """A recipe's folder, or its name under recipes/."""
+    out: Path | None = None
+    """The run folder; default: runs/<recipe>/<variant>."""
+    variant: tuple[str, ...] = ()
+    """Which variants; default: all."""
+    smoke: bool = False
+    """Three steps on synthetic speech with a tiny random encoder; records nothing."""
+    training: Annotated[Training, tyro.conf.arg(name="")] = Training()
+
+    def __call__(self, console: Console) -> int:
+        """Run each variant."""
+        from speechtransfer.actions import run_recipe
+
+        return run_recipe(console, self)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Metrics with intervals of a finished run on any data."""
+
+    run: Annotated[Path, POSITIONAL]
+    """The run folder."""
+    data: Annotated[str, POSITIONAL]
+    """As for adapt; rows of a test split where there is one, otherwise all."""
+    audio_root: tuple[Path, ...] = ()
+    """Folders outside DATA that audio may lie in."""
+    out: Path | None = None
+    """Where to write the predictions, as JSON Lines."""
+
+    def __call__(self, console: Console) -> int:
+        """Print the scores."""
+        from speechtransfer.actions import score
+
+        return score(console, self.run, self.data, self.audio_root, self.out)
+
+
+@dataclass(frozen=True)
+class Transcribe:
+    """Write down what is said in sound files."""
+
+    run: Annotated[Path, POSITIONAL]
+    """The run folder."""
+    audio: Annotated[tuple[Path, ...], POSITIONAL]
+    """Sound files."""
+    json: bool = False
+    """One JSON object a line, with the confidence, in place of text."""
+
+    def __call__(self, console: Console) -> int:
+        """Print a transcript a file."""
+        from speechtransfer.actions import transcribe
+
+        return transcribe(self.run, self.audio, self.json)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the HTML report of a run folder again."""
+
+    run: Annotated[Path, POSITIONAL]
+    """The run folder."""
+
+    def __call__(self, console: Console) -> int:
+        """Print where it lies."""
+        from speechtransfer.report import write_report
+
+        console.print(str(write_report(self.run)))
+        return 0
+
+
+VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
+    "check": Check,
+    "plan": Plan,
+    "adapt": Adapt,
+    "run": Run,
+    "score": Score,
+    "transcribe": Transcribe,
+    "report": Report,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb. Exit status 0 done, 1 the data or the request is wrong, 2 usage."""
+    verb = tyro.extras.subcommand_cli_from_dict(
+        VERBS,
+        prog="speechtransfer",
+        description=speechtransfer.__doc__,
+        args=arguments,
+        use_underscores=False,
+    )
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        sys.exit(verb(console))
+    except SpeechTransferError as error:
+        print(f"speechtransfer: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("speechtransfer: interrupted; --resume goes on from the last checkpoint.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,71 @@
+"""Whatever a user has -> Manifest: finds out which kind of corpus DATA is, and loads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from speechtransfer.corpora import debian, folder, tables
+from speechtransfer.corpora.contract import Importer
+from speechtransfer.errors import DataError
+from speechtransfer.manifest import Manifest, read_manifest
+
+_MANIFEST_SUFFIXES = (".jsonl", ".ndjson")
+
+
+def _recognises_manifest(data: str) -> bool:
+    return Path(data).suffix.lower() in _MANIFEST_SUFFIXES and Path(data).is_file()
+
+
+def _load_manifest(data: str, audio_roots: Sequence[str | Path], language: str | None) -> Manifest:
+    manifest = read_manifest(data, audio_roots)
+    rows = tuple(replace(row, language=row.language or language) for row in manifest)
+    return Manifest(rows, manifest.ledger)
+
+
+IMPORTERS: dict[str, Importer] = {
+    "manifest": Importer("a .jsonl file, one utterance a line", _recognises_manifest, _load_manifest),
+    "debian": debian.IMPORTER,
+    "table": tables.IMPORTER,
+    "classes": folder.IMPORTER,
+}
+"""By name, in the order in which they are asked whether DATA is theirs."""
+
+
+def detect(data: str) -> str:
+    """Name of the format that DATA has: a key of ``IMPORTERS``.
+
+    Raises:
+        DataError: no such path, or nothing that any importer recognises.
+    """
+    for name, importer in IMPORTERS.items():
+        if importer.recognises(data):
+            return name
+    known = "".join(f"\n  {name}: {importer.looks_like}" for name, importer in IMPORTERS.items())
+    if not Path(data).exists():
+        raise DataError(f"{data}: no such file or folder. DATA may be:{known}")
+    raise DataError(f"{data}: is none of the formats that were looked for:{known}\nName one with --format.")
+
+
+def load(
+    data: str,
+    format: str | None = None,
+    audio_roots: Sequence[str | Path] = (),
+    language: str | None = None,
+) -> Manifest:
+    """Load a corpus; rows + dropped ledger rows = what the corpus holds.
+
+    Args:
+        data: a path, or a name such as ``debian:asterisk-ru``.
+        format: a key of ``IMPORTERS``; None is to find out.
+        audio_roots: folders outside DATA that audio may lie in.
+        language: ISO 639-3 code of rows that state none.
+
+    Raises:
+        DataError: an unknown format, or data that cannot be used as they are.
+    """
+    name = format or detect(data)
+    if name not in IMPORTERS:
+        raise DataError(f"{name!r} is no format; the formats are {', '.join(IMPORTERS)}.")
+    return IMPORTERS[name].load(data, audio_roots, language)

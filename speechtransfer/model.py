@@ -1,0 +1,32 @@
+"""Model: an encoder with an objective on top, trained and saved as one module."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from speechtransfer.encoders.contract import Augment, Encoder
+from speechtransfer.frames import Batch, Frames
+from speechtransfer.objectives.contract import Objective, Prediction
+
+
+class Model(nn.Module):
+    """Encoder and objective; parameters are named ``encoder.*`` and ``objective.*``."""
+
+    def __init__(self, encoder: Encoder, objective: Objective) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.objective = objective
+
+    def frames(self, batch: Batch) -> Frames:
+        """The encoder's output for a batch of sound, or of cached activations."""
+        return self.encoder.run(batch.wave, batch.lengths, start=batch.start, taps=self.objective.taps)
+
+    def forward(self, batch: Batch, progress: float = 0.0, augment: Augment | None = None) -> dict[str, Tensor]:
+        """Losses by name for one training batch; ``augment`` changes the front end's features."""
+        with self.encoder.augmented(augment):
+            frames = self.frames(batch)
+        return self.objective.loss(frames, batch, progress)
+
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """One prediction an item."""
+        return self.objective.predict(self.frames(batch), batch)

@@ -1,0 +1,83 @@
+"""The contract of every objective: it owns its head, its vocabulary and its decoding, which change together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from speechtransfer.frames import Batch, Frames
+from speechtransfer.manifest import Utterance
+from speechtransfer.score import Scores
+from speechtransfer.weights import Head
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an objective makes of one item: ``value`` is its text or label, ``confidence`` in [0, 1]."""
+
+    value: str
+    confidence: float
+
+
+class Objective(nn.Module, ABC):
+    """Turns frames into a loss, predictions and scores.
+
+    Attributes:
+        kind: the name that ``objective.json`` keeps.
+        field: the field of a batch that it learns from.
+        select: metric and direction (``min`` or ``max``) by which the best model is chosen on dev.
+        taps: blocks whose outputs it reads beside the last.
+        only: field values to which it is restricted.
+    """
+
+    kind: str
+    field: str
+    select: tuple[str, str]
+    taps: tuple[str, ...] = ()
+    only: Mapping[str, str] = {}
+
+    @abstractmethod
+    def attach(self, width: int, period: float) -> None:
+        """Build the head for frames of ``width`` channels every ``period`` seconds, in place."""
+
+    @property
+    @abstractmethod
+    def head(self) -> Head:
+        """The output layer as it is now, with its labels."""
+
+    @property
+    @abstractmethod
+    def head_names(self) -> tuple[str, str]:
+        """Parameter names, inside the objective, of the output layer's weight and bias."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Plain values for ``objective.json``, from which ``from_settings`` rebuilds it without weights."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of ``settings``."""
+
+    @abstractmethod
+    def unfit(self, utterance: Utterance, frames: int) -> str | None:
+        """Why an utterance of ``frames`` frames cannot be trained on, or None where it can."""
+
+    @abstractmethod
+    def loss(self, frames: Frames, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Scalars by name, a mean over the items that have the field; their sum is minimised.
+
+        ``progress`` runs from 0 to 1 over the training. With no such item: a zero attached to the graph.
+        """
+
+    @abstractmethod
+    def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
+        """One prediction an item."""
+
+    @abstractmethod
+    def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
+        """Metrics with intervals of predictions against their utterances, in order."""

@@ -1,0 +1,287 @@
+"""Recipe: one cross-language adaptation as a frozen value, and the running of it over folds and baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from speechtransfer.audio import Recordings
+from speechtransfer.checkpoint import write_json
+from speechtransfer.corpora import load as load_corpus
+from speechtransfer.doctor import examine, require
+from speechtransfer.encoders.contract import Encoder
+from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.evaluate import refuse_contamination
+from speechtransfer.files import write_lines
+from speechtransfer.fit import FitSettings
+from speechtransfer.manifest import Manifest, Utterance, write_ledger
+from speechtransfer.report import write_card, write_report
+from speechtransfer.score import pool
+from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
+from speechtransfer.splits import cross_validation, take_seconds
+from speechtransfer.text import TextContract
+from speechtransfer.transfer import Rule, Transfer
+from speechtransfer.trial import Outcome, Task, run_trial
+from speechtransfer.verdict import judge
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The fair baseline: the same network from random weights, nothing frozen, every factor 1.
+
+    Attributes:
+        rates: learning rates; the best on the first fold's dev, at the transfer's number of steps, is taken.
+        factor: steps over those of the transfer.
+        folds: how many folds it is trained on; 0 for no baseline.
+    """
+
+    rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3)
+    factor: float = 3.0
+    folds: int = 5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One adaptation.
+
+    Attributes:
+        name: the folder under ``recipes/``.
+        data: what to adapt to, as the command line's DATA; several are joined.
+        source: as the command line's ``--source``.
+        family: of the source; ``--smoke`` takes a tiny random encoder of it.
+        task: ``ctc``.
+        language: ISO 639-3 of the data; None takes it from the rows.
+        transfer: rules, cut, fresh and graft.
+        settings: of the training.
+        train_minutes: how much of the training split to use; None is all.
+        folds: into how many a corpus without splits is cut.
+        run_folds: which of them to run; None is all.
+        split_seed: of the cut; apart from every training seed.
+        split_by: what must not cross splits beside prompts: ``auto`` takes speakers where two or more are
+            known, ``prompt`` never.
+        tests: further test sets, name to DATA; none of it is trained on.
+        scratch: the from-scratch baseline.
+    """
+
+    name: str
+    data: tuple[str, ...]
+    source: str = DEFAULT_SOURCE
+    family: Literal["conformer", "whisper"] = "conformer"
+    task: Literal["ctc"] = "ctc"
+    language: str | None = None
+    transfer: Transfer = field(default_factory=Transfer)
+    settings: FitSettings = field(default_factory=FitSettings)
+    train_minutes: float | None = None
+    folds: int = 5
+    run_folds: tuple[int, ...] | None = None
+    split_seed: int = 0
+    split_by: Literal["auto", "prompt"] = "auto"
+    tests: Mapping[str, str] = field(default_factory=dict)
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def config(self) -> dict[str, Any]:
+        """Plain values, for ``recipe.json`` and the configuration's hash."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
+
+
+def scratch_transfer() -> Transfer:
+    """Everything fresh, nothing frozen."""
+    return Transfer((Rule(r".*"),), fresh=(r"encoder\..*",), graft="fresh")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A recipe's data, examined: usable rows, their reader, further tests, and what figures must say."""
+
+    manifest: Manifest
+    recordings: Recordings
+    tests: Mapping[str, Manifest]
+    notes: tuple[str, ...]
+    by_speaker: bool
+
+    @property
+    def contract(self) -> TextContract:
+        """What transcripts pass before they are compared."""
+        return TextContract()
+
+    def prompt(self, row: Utterance) -> str:
+        """What must not cross splits: the text after the contract."""
+        return self.contract.apply(row.text) if row.text else row.id
+
+
+def open_corpus(
+    recipe: Recipe, sample_rate: int, audio_roots: tuple[str, ...] = (), format: str | None = None
+) -> Corpus:
+    """Load and examine a recipe's data.
+
+    Raises:
+        DataError: nothing usable, or an unusable test row.
+    """
+    recordings = Recordings(sample_rate)
+    loaded = [load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data]
+    rows = tuple(row for one in loaded for row in one)
+    ledger = tuple(line for one in loaded for line in one.ledger)
+    manifest = require(examine(Manifest(rows, ledger), recordings, TextContract()))
+    tests = {}
+    for name, data in recipe.tests.items():
+        further = load_corpus(data, None, audio_roots, recipe.language)
+        labelled = tuple(replace(row, split=name) for row in further)
+        tests[name] = require(examine(Manifest(labelled), recordings, TextContract()))
+    by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1
+    notes = () if by_speaker else ("speaker-dependent",)
+    return Corpus(manifest, recordings, tests, notes, by_speaker)
+
+
+def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
+    """The splits of one fold: the corpus's own where it has them, otherwise cut from it.
+
+    Raises:
+        DataError: some rows have a split and others none, or a split is missing.
+    """
+    manifest = corpus.manifest
+    weight = corpus.recordings.seconds
+    if not manifest.splits:
+        manifest = cross_validation(
+            manifest, recipe.folds, fold, recipe.split_seed, weight, corpus.prompt, corpus.by_speaker
+        )
+    missing = {"train", "dev", "test"} - set(manifest.splits)
+    if missing or any(row.split is None for row in manifest):
+        raise DataError(
+            f"the rows name the splits {', '.join(manifest.splits)}, but "
+            f"{', '.join(sorted(missing)) or 'that of some rows'} is missing. "
+            "Name train, dev and test on every row, or on none."
+        )
+    if recipe.train_minutes is not None:
+        train = take_seconds(manifest.split("train"), 60 * recipe.train_minutes, recipe.split_seed, weight)
+        kept = {row.id for row in train}
+        rows = tuple(row for row in manifest if row.split != "train" or row.id in kept)
+        manifest = Manifest(rows, manifest.ledger)
+    language = recipe.language or next((row.language for row in manifest if row.language), None)
+    return Task(manifest, corpus.recordings, corpus.tests, language, corpus.notes)
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    encoder: Encoder | None = None,
+    corpus: Corpus | None = None,
+    resume: bool = False,
+) -> Outcome:
+    """Run a recipe: each fold with its baseline, the pooled figures, the verdict, the report.
+
+    One fold alone is a plain run folder; several lie under ``folds/``, and the top holds what is pooled.
+
+    Args:
+        recipe: what to do.
+        out: the run folder.
+        encoder: the source, where it is loaded already.
+        corpus: the data, where it is open already.
+        resume: go on where an earlier run stopped.
+
+    Raises:
+        SettingsError: the folder holds another run, or the source is of another family than the recipe's.
+    """
+    encoder = encoder or load_encoder(recipe.source)
+    if encoder.family != recipe.family:
+        raise SettingsError(f"{recipe.name}: the source is a {encoder.family}, the recipe says {recipe.family}.")
+    if (out / "recipe.json").is_file() and not resume:
+        raise SettingsError(f"{out}: holds a run already. Give --resume to go on with it, or another --out.")
+    corpus = corpus or open_corpus(recipe, encoder.sample_rate)
+    write_json(out / "recipe.json", recipe.config())
+    numbers = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds
+    if corpus.manifest.splits:
+        numbers = (0,)
+    tasks = {fold: fold_task(recipe, corpus, fold) for fold in numbers}
+    for test in (*corpus.tests.values(), *(task.manifest.split("test") for task in tasks.values())):
+        refuse_contamination(encoder.card, test)
+    outcomes: list[Outcome] = []
+    baselines: list[Outcome] = []
+    for fold, task in tasks.items():
+        folder = out if len(numbers) == 1 else out / "folds" / str(fold)
+        outcomes.append(run_trial(folder, encoder, task, recipe.transfer, recipe.settings, resume))
+        if len(baselines) < recipe.scratch.folds:
+            baselines.append(_baseline(recipe, out, folder, encoder, task))
+    if len(numbers) == 1:
+        outcome = _with_verdict(outcomes[0], outcomes, baselines)
+    else:
+        write_ledger(out / "ledger.jsonl", corpus.manifest.ledger)
+        _pool_predictions(out, numbers)
+        outcome = _with_verdict(_pooled(outcomes), outcomes, baselines)
+    write_json(out / "metrics.json", outcome.metrics)
+    write_card(out)
+    write_report(out)
+    return outcome
+
+
+def _baseline(recipe: Recipe, out: Path, folder: Path, encoder: Encoder, task: Task) -> Outcome:
+    """Scratch on one fold; the rate is searched for on the first and kept for the others."""
+    rates = recipe.scratch.rates
+    chosen_path = out / "baselines" / "scratch_rate.json"
+    if len(rates) > 1 and not chosen_path.is_file():
+        found = {}
+        for rate in rates:
+            settings = replace(recipe.settings, lr=rate)
+            trial = run_trial(out / "baselines" / f"search_{rate:g}", encoder, task, scratch_transfer(), settings, True)
+            found[rate] = min(row["dev"]["cer"]["value"] for row in _history(out / "baselines" / f"search_{rate:g}"))
+            del trial
+        write_json(chosen_path, {"rate": min(found, key=lambda rate: found[rate]), "dev": found})
+    rate = rates[0] if len(rates) == 1 else json.loads(chosen_path.read_text())["rate"]
+    steps = round(recipe.settings.steps * recipe.scratch.factor)
+    minutes = recipe.settings.minutes and recipe.settings.minutes * recipe.scratch.factor
+    epochs = recipe.settings.epochs and recipe.settings.epochs * recipe.scratch.factor
+    settings = replace(recipe.settings, lr=rate, steps=steps, epochs=epochs, minutes=minutes)
+    return run_trial(folder / "baselines" / "scratch", encoder, task, scratch_transfer(), settings, True)
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def _pooled(outcomes: list[Outcome]) -> Outcome:
+    """Figures over all folds, recomputed from every utterance; further tests are averaged over folds as runs."""
+    scores = {"test": pool([outcome.scores["test"] for outcome in outcomes])}
+    for name in outcomes[0].scores:
+        if name != "test":
+            scores[name] = outcomes[0].scores[name]
+    first = outcomes[0].metrics
+    summed = ("seconds", "whole_seconds", "audio_seconds", "not_learnable")
+    metrics = {**first, **{key: round(sum(one.metrics[key] for one in outcomes), 1) for key in summed}}
+    metrics |= {name: one.as_dict() for name, one in scores.items()}
+    metrics["folds"] = len(outcomes)
+    metrics["peak_memory_mb"] = max(one.metrics["peak_memory_mb"] for one in outcomes)
+    metrics["padding_waste"] = max(one.metrics["padding_waste"] for one in outcomes)
+    return Outcome(scores, metrics)
+
+
+def _with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outcome]) -> Outcome:
+    """Baselines and the paired verdict, on the folds that both systems were tested on."""
+    if not baselines:
+        return outcome
+    scratch = baselines[0] if len(baselines) == 1 else _pooled(baselines)
+    same = outcomes[: len(baselines)]
+    transfer = same[0] if len(same) == 1 else _pooled(same)
+    verdict = judge(transfer.scores["test"], scratch.scores["test"])
+    kept = ("test", "seconds", "steps", "folds", *outcome.scores)
+    figures = {key: value for key, value in scratch.metrics.items() if key in kept}
+    return Outcome(outcome.scores, {**outcome.metrics, "baselines": {"scratch": figures}, "verdict": verdict.as_dict()})
+
+
+def _pool_predictions(out: Path, numbers: Any) -> None:
+    lines = []
+    for fold in numbers:
+        path = out / "folds" / str(fold) / "predictions" / "test.jsonl"
+        lines += [{**json.loads(line), "fold": fold} for line in path.read_text().splitlines()]
+    write_lines(out / "predictions" / "test.jsonl", lines)
+
+
+def defaults(data: str, source: str, family: str, language: str | None) -> Recipe:
+    """What ``adapt`` does where nothing else is said: settings by family, chosen on dev of the recipes' languages."""
+    if family == "whisper":
+        settings = FitSettings(epochs=30, lr=5e-4, evaluations=10)
+        return Recipe("adapt", (data,), source, "whisper", language=language, settings=settings)
+    settings = FitSettings(epochs=30, lr=1e-3, evaluations=10)
+    return Recipe("adapt", (data,), source, "conformer", language=language, settings=settings)

@@ -1,0 +1,156 @@
+"""results.jsonl of a recipe: appended by the machine from a clean tree, and shown as the README's table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from speechtransfer.errors import DataError
+from speechtransfer.files import write_atomically
+
+BEGIN, END = "<!-- results: generated from results.jsonl -->", "<!-- /results -->"
+#: Changes to these do not make a tree dirty: they are what recording itself writes, or prose about it.
+_IGNORED = ("results.jsonl", "CHANGELOG.md")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of ``results.jsonl``; ``fold`` is a number, or ``pooled`` over all of them."""
+
+    recipe: str
+    variant: str
+    fold: int | str
+    seed: int
+    config: Mapping[str, Any]
+    config_hash: str
+    commit: str
+    manifest: Mapping[str, str]
+    source: Mapping[str, Any]
+    hardware: str
+    seconds: float
+    trainable_parameters: int
+    metrics: Mapping[str, Any]
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of a configuration in canonical JSON."""
+    canonical = json.dumps(config, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def clean_commit(folder: Path) -> str | None:
+    """The commit of a clean checkout around ``folder``; None where it is dirty, or no checkout at all."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD").strip()
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=normal").splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    for line in changed:
+        path = line[3:].strip('"')
+        generated = path.endswith("README.md") and path.startswith("recipes/") and _only_table_changed(folder, path)
+        if not path.endswith(_IGNORED) and not generated:
+            return None
+    return commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _only_table_changed(folder: Path, path: str) -> bool:
+    try:
+        root = Path(_git(folder, "rev-parse", "--show-toplevel").strip())
+        before, after = _git(root, "show", f"HEAD:{path}"), (root / path).read_text(encoding="utf-8")
+        return _around_table(before) == _around_table(after)
+    except (OSError, subprocess.CalledProcessError, DataError):
+        return False
+
+
+def append(path: Path, result: Result) -> None:
+    """Add one line; the file only ever grows.
+
+    Raises:
+        DataError: the disk is full; what was there is intact.
+    """
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    write_atomically(path, before + json.dumps(asdict(result), ensure_ascii=False) + "\n")
+
+
+def read_results(path: Path) -> list[Result]:
+    """Every line, in order; an absent file has none.
+
+    Raises:
+        DataError: a line that is no result.
+    """
+    if not path.is_file():
+        return []
+    results = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            results.append(Result(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}:{number}: is no result ({error}). This file is written by the machine.") from error
+    return results
+
+
+def current(results: Iterable[Result], hashes: Mapping[str, str]) -> list[Result]:
+    """The last result of each (variant, fold, seed) whose configuration is the recipe's own today."""
+    latest: dict[tuple[str, str, int], Result] = {}
+    for result in results:
+        if hashes.get(result.variant) == result.config_hash:
+            latest[result.variant, str(result.fold), result.seed] = result
+    return list(latest.values())
+
+
+def table(results: Sequence[Result]) -> str:
+    """A Markdown table of pooled results: every test set, the baselines and the verdict."""
+    rows = ["| variant | test | system | CER | WER | seconds | commit |", "|---|---|---|---|---|---|---|"]
+    verdicts = []
+    for result in results:
+        metrics = result.metrics
+        if result.fold != "pooled":
+            continue
+        systems = [
+            ("transfer", metrics),
+            *((f"baseline: {name}", one) for name, one in metrics["baselines"].items()),
+        ]
+        for system, figures in systems:
+            sets = {name: one for name, one in figures.items() if isinstance(one, dict) and "cer" in one}
+            for name, scores in sets.items():
+                seconds = f"{figures['seconds']:.0f}" if "seconds" in figures else ""
+                cells = result.variant, name, system, _figure(scores["cer"]), _figure(scores["wer"]), seconds
+                rows.append("| " + " | ".join([*cells, result.commit[:10]]) + " |")
+        if metrics.get("verdict"):
+            verdicts.append(f"- `{result.variant}`: {metrics['verdict']['text']}")
+    return "\n".join([*rows, "", *verdicts]).rstrip()
+
+
+def _figure(estimate: Mapping[str, Any]) -> str:
+    low, high = 100 * estimate["low"], 100 * estimate["high"]
+    return f"{100 * estimate['value']:.1f}% [{low:.1f}, {high:.1f}] of {estimate['count']}"
+
+
+def _around_table(text: str) -> tuple[str, str]:
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise DataError(f"the README has no {BEGIN} ... {END} for its table.")
+    return before, after
+
+
+def update_readme(readme: Path, results: Sequence[Result]) -> None:
+    """Put the table between the README's markers.
+
+    Raises:
+        DataError: the README or its markers are missing.
+    """
+    if not readme.is_file():
+        raise DataError(f"{readme}: is missing; every recipe has one.")
+    before, after = _around_table(readme.read_text(encoding="utf-8"))
+    write_atomically(readme, f"{before}{BEGIN}\n{table(results)}\n{END}{after}")

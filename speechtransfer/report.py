@@ -1,0 +1,403 @@
+"""A run folder as people read it: `report.html`, one page that needs nothing else, and its model card."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from itertools import groupby
+from math import prod
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+from speechtransfer import pictures
+from speechtransfer.audio import probe, read
+from speechtransfer.checkpoint import read_json
+from speechtransfer.errors import AudioError, SourceError
+from speechtransfer.files import write_atomically
+from speechtransfer.manifest import LedgerRow, ledger_counts
+from speechtransfer.pictures import Curve, called, folded, plain, table, told, wrapped
+from speechtransfer.score import Estimate, substitutions
+
+EXAMPLES = 6  # utterances of a kind, enough to see a pattern
+LISTED = 100  # rows of a table that unfolds; the run folder's file holds the rest
+DRAWN_SECONDS = 12.0  # of an utterance in a spectrogram; more is too fine to see
+SUSPECT_RATE = 0.3  # error rate from which a confident transcript casts doubt on its reference
+_NOT_TESTS = frozenset({"baselines", "verdict", "source", "unseen_floor", "manifest"})
+_TASKS = {"ctc": "speech recognition", "keywords": "keyword spotting"}
+_MEANING = {
+    "speaker-dependent": "training and test share their speakers. One voice is one voice: nothing here says "
+    "how well other people are recognised.",
+    "contaminated": "Such figures are worth nothing; test on other recordings.",
+}
+_Kind = TypeVar("_Kind", "Heard", LedgerRow)
+_Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A row of ``predictions/<split>.jsonl``."""
+
+    id: str
+    reference: str
+    hypothesis: str
+    errors: float
+    count: float
+    audio: str | None = None
+    start: float | None = None
+    end: float | None = None
+    confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values of the wrong kind while it is known which file they are from."""
+        texts, numbers = (self.id, self.reference, self.hypothesis), (self.errors, self.count)
+        if not all(isinstance(one, str) for one in texts) or not all(one >= 0 for one in numbers):
+            raise TypeError("id, reference and hypothesis are text, errors and count are numbers")
+
+    @property
+    def rate(self) -> float:
+        """Errors over reference units."""
+        return self.errors / max(self.count, 1)
+
+
+@dataclass(frozen=True)
+class _Result:
+    test: str
+    system: str
+    figures: dict[str, Estimate]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Run:
+    folder: Path
+    metrics: _Values
+    results: list[_Result]
+    limits: list[str]  # what the reader of the figures must be told
+
+    @property
+    def title(self) -> str:
+        source, language = self.part("source").get("id"), self.metrics.get("language")
+        task = _TASKS.get(str(self.metrics.get("task")), self.metrics.get("task") or "task not recorded")
+        return f"{source or 'unknown source'} adapted to {language or 'a language not recorded'}: {task}"
+
+    @property
+    def verdict(self) -> str:
+        said = self.part("verdict").get("text") or self.metrics.get("verdict")
+        return str(said or "No verdict: nothing is claimed about what transfer bought.")
+
+    def part(self, name: str) -> _Values:
+        """An object within the metrics; empty where there is none."""
+        found = self.metrics.get(name)
+        return found if isinstance(found, dict) else {}
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` of a run folder: one file that loads nothing from anywhere.
+
+    A missing file leaves its section out, or the section says so; ``metrics.json`` alone is needed.
+
+    Raises:
+        SourceError: a file of the folder is damaged, or ``metrics.json`` is missing.
+        DataError: the page cannot be written.
+    """
+    run = _read(Path(folder))
+    paths = sorted((run.folder / "predictions").glob("*.jsonl"))
+    splits = {path.stem: _rows(Heard, path) for path in paths}
+    tests = sorted(splits.keys() - {"train", "dev"}, key=lambda name: (name != "test", name))
+    tested = splits[tests[0]] if tests else []
+    spelled = any("cer" in one.figures for one in run.results)
+    wrong = sorted((row for row in tested if row.errors), key=lambda row: row.rate)
+    sections = {
+        "Figures": _headline(run),
+        "Learning curves": _learning(run.folder),
+        "Examples": _examples(wrong, len(tested), spelled),
+        "Confusions": _confusions(wrong, spelled),
+        "One utterance": _utterance(run.folder, wrong or tested, spelled),
+        "Suspicious references": _suspicious(splits, spelled),
+        "Plan": _plan(run.folder / "plan.json"),
+        "Ledger": _ledger(_rows(LedgerRow, run.folder / "ledger.jsonl")),
+        "How to reproduce": _reproduce(run),
+    }
+    path = run.folder / "report.html"
+    write_atomically(path, pictures.page(run.title, sections))
+    return path
+
+
+def write_card(folder: Path) -> Path:
+    """Write the model card of a run folder, ``README.md``: what it is, how good, its limits, how to use it.
+
+    Raises:
+        SourceError: a file of the folder is damaged, or ``metrics.json`` is missing.
+        DataError: the card cannot be written.
+    """
+    run = _read(Path(folder))
+    verb = "spot" if run.metrics.get("task") == "keywords" else "transcribe"
+    header, rows = _table(run)
+    limits = [
+        *run.limits,
+        "Only the figures above were measured: expect less of other voices, rooms and microphones.",
+    ]
+    parts = [
+        f"# {plain(run.title)}",
+        plain(run.verdict),
+        "\n".join(f"- {name}: {plain(value)}" for name, value in _facts(run)),
+        "## Figures",
+        "\n".join("| " + " | ".join(map(plain, row)) + " |" for row in (header, ["---"] * len(header), *rows)),
+        "## Limits",
+        "\n".join(f"- {plain(limit)}" for limit in limits),
+        "## How to use",
+        f"    speechtransfer {verb} {shlex.quote(run.folder.resolve().name)} AUDIO",
+    ]
+    path = run.folder / "README.md"
+    write_atomically(path, ("\n\n".join(parts) + "\n").encode("utf-8", "replace"))
+    return path
+
+
+def _read(folder: Path) -> _Run:
+    path = folder / "metrics.json"
+    metrics = read_json(path)
+    with _blaming(path):
+        systems = {**(metrics.get("baselines") or {}), "this run": metrics}
+        results = [one for name in ("this run", *systems) for one in _results(systems.pop(name, {}), name)]
+        tests = sorted({one.test for one in results}, key=lambda name: (name != "test", name))
+        results.sort(key=lambda one: tests.index(one.test))  # the systems of a test set under one another
+        if not results:
+            raise ValueError("no figure of any test set")
+        return _Run(folder, metrics, results, _limits(metrics, results))
+
+
+def _limits(metrics: _Values, results: Sequence[_Result]) -> list[str]:
+    notes = dict.fromkeys(note for one in results for note in one.notes)
+    limits = [": ".join(filter(None, (note, _MEANING.get(note.split(":")[0])))) for note in notes]
+    if metrics.get("unseen_floor"):
+        floor = told("cer", _estimate(metrics["unseen_floor"]))
+        limits.append(f"Letters that training never saw make up {floor}; no CER can be lower.")
+    return limits
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Turn what damaged values do to their reader into an error that names their file."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise SourceError(f"{path}: is not what a run writes ({error!r}). Train or score again.") from error
+
+
+def _results(values: _Values, system: str) -> list[_Result]:
+    tests = {name: one for name, one in values.items() if name not in _NOT_TESTS and isinstance(one, dict)}
+    results = []
+    for test, entry in tests.items():
+        named = {name: one for name, one in entry.items() if isinstance(one, dict) and "value" in one}
+        figures = {name: _estimate(one) for name, one in named.items()}
+        results += [_Result(test, system, figures, list(entry.get("notes") or ()))] if figures else []
+    return results
+
+
+def _estimate(values: _Values) -> Estimate:
+    value, low, high = (float(values[name]) for name in ("value", "low", "high"))
+    return Estimate(value, low, high, int(values["count"]))
+
+
+def _optional(path: Path) -> Any:
+    return read_json(path) if path.exists() else {}
+
+
+def _lines(path: Path) -> list[_Values]:
+    """The objects of a JSON Lines file; none where there is no file."""
+    # Not splitlines: a transcript may hold one of Unicode's further line ends.
+    lines = path.read_text("utf-8", "replace").split("\n") if path.exists() else []
+    with _blaming(path):
+        return [{**json.loads(line)} for line in lines if line.strip()]
+
+
+def _rows(kind: type[_Kind], path: Path) -> list[_Kind]:
+    """The file's rows, without the fields that a later version may have added."""
+    names = {field.name for field in fields(kind)}
+    rows = [{name: one for name, one in row.items() if name in names} for row in _lines(path)]
+    with _blaming(path):
+        return [kind(**row) for row in rows]
+
+
+def _table(run: _Run) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of every figure of every system on every test set."""
+    names = list(dict.fromkeys(name for one in run.results for name in one.figures))
+    header = ["test", "system", *(called(name) for name in names)]
+    cells = [[told(n, one.figures[n]) if n in one.figures else "" for n in names] for one in run.results]
+    return header, [[one.test, one.system, *row] for one, row in zip(run.results, cells, strict=True)]
+
+
+def _facts(run: _Run) -> list[tuple[str, str]]:
+    """What the run was made from and what it cost; what was not recorded says so."""
+    values, source, recipe = run.metrics, run.part("source"), _optional(run.folder / "recipe.json")
+
+    def number(name: str, form: str, unit: str = "", scale: float = 1.0) -> str | None:
+        return None if values.get(name) is None else f"{format(float(values[name]) / scale, form)}{unit}"
+
+    prints = run.part("manifest") or (recipe.get("manifest") if isinstance(recipe, dict) else None)
+    prints = prints if isinstance(prints, dict) else {}
+    with _blaming(run.folder / "metrics.json"):
+        facts = [
+            ("Source", source.get("id")),
+            ("Source's licence", source.get("licence") or "it states none"),
+            ("Source's languages", ", ".join(source.get("languages") or ())),
+            ("SHA-256 of the source", source.get("sha256")),
+            ("Language", values.get("language")),
+            ("Training audio", number("audio_seconds", ".2f", " hours", 3600)),
+            ("Fingerprint of the data", ", ".join(f"{name} {one}" for name, one in prints.items())),
+            ("Training took", number("seconds", ".0f", " s")),
+            ("Device", values.get("device")),
+            ("Peak memory", number("peak_memory_mb", ".0f", " MB")),
+            ("Padding", number("padding_waste", ".1%", " of the batches")),
+        ]
+    return [(name, str(value or "not recorded")) for name, value in facts]
+
+
+def _headline(run: _Run) -> str:
+    header, rows = _table(run)
+    caption = '<p class="dim">Each figure with its 95% interval and what it counts.</p>'
+    notes = "".join(wrapped("p", f"⚠ {limit}", "note") for limit in run.limits)
+    folds = len(list((run.folder / "folds").glob("*/metrics.json")))
+    pooled = wrapped("p", f"Pooled over {folds} folds; every utterance was tested once.", "dim") if folds else ""
+    return wrapped("p", run.verdict, "verdict") + notes + table(header, rows) + caption + pooled
+
+
+def _learning(folder: Path) -> str:
+    """Loss and dev metric over steps, of this run and each baseline, of their folds where they have some."""
+    homes = {"this run": folder} | {path.name: path for path in sorted(folder.glob("baselines/*")) if path.is_dir()}
+    drawn: dict[str, list[Curve]] = {}
+    for name, home in homes.items():
+        for path in [home / "history.jsonl", *sorted(home.glob("folds/*/history.jsonl"))]:
+            points: dict[str, list[tuple[float, float]]] = {}
+            rows = _lines(path)
+            with _blaming(path):
+                for row in rows:
+                    points.setdefault("training loss", []).append((row["step"], row["loss"]))
+                    for metric, estimate in (row.get("dev") or {}).items():
+                        points.setdefault(f"dev {called(metric)}", []).append((row["step"], estimate["value"]))
+            for title, line in points.items():
+                drawn.setdefault(title, []).append(Curve(name, *map(tuple, zip(*line, strict=True))))
+    held = [pictures.curves(lines, title, title.startswith("dev")) for title, lines in drawn.items()]
+    return f'<div class="side">{"".join(held)}</div>' if held else ""
+
+
+def _examples(wrong: Sequence[Heard], tested: int, spelled: bool) -> str:
+    if not tested:
+        return ""
+    if not wrong:
+        return wrapped("p", f"All {tested} utterances of the test were recognised without an error.")
+    worst = wrong[-1 : -EXAMPLES - 1 : -1]
+    rest = wrong[: len(wrong) - len(worst)]
+    middle = median(row.rate for row in wrong)
+    typical = sorted(rest, key=lambda row: abs(row.rate - middle))[:EXAMPLES]
+    text = (
+        f"{tested - len(wrong)} of {tested} utterances have no error. Above stands what was said, below what "
+        "was heard. Boxed: taken for another. Struck out over −: missed. Under +: heard, though not said."
+    )
+    parts: list[str] = [wrapped("p", text, "dim")]
+    for title, rows in (("Typical errors, around the median", typical), ("The worst", worst)):
+        parts += [wrapped("h3", title), *(_example(row, spelled) for row in rows)] if rows else []
+    return "".join(parts)
+
+
+def _example(row: Heard, spelled: bool) -> str:
+    sure = "" if row.confidence is None else f", confidence {row.confidence:.0%}"
+    text = f"{_short(row.id)}: {row.errors:g} wrong of {row.count:g} ({row.rate:.0%}){sure}"
+    about = wrapped("div", text, "dim")
+    return f'<div class="one">{about}{pictures.alignment(row.reference, row.hypothesis, spelled)}</div>'
+
+
+def _confusions(wrong: Sequence[Heard], spelled: bool) -> str:
+    pairs = [(row.reference, row.hypothesis) for row in wrong if row.reference.strip()]
+    counted = substitutions(pairs) if spelled and pairs else Counter(pairs)
+    return pictures.confusions(counted) if counted else ""
+
+
+def _utterance(folder: Path, rows: Sequence[Heard], spelled: bool) -> str:
+    """A picture of the median utterance's sound over its transcript and what was heard."""
+    if not rows:
+        return ""
+    row = rows[len(rows) // 2]
+    path = folder / (row.audio or row.id.split("#")[0])
+    try:
+        start, end = row.start or 0.0, row.end or probe(path).seconds
+        drawn = min(end, start + DRAWN_SECONDS)
+        picture = pictures.spectrogram(read(path, pictures.SAMPLE_RATE, start, drawn))
+        if drawn < end:
+            picture += wrapped("p", f"The first {DRAWN_SECONDS:g} of its {end - start:.1f} seconds.", "dim")
+    except AudioError:
+        fault = "cannot be read" if path.exists() else "is no longer where it was"
+        picture = wrapped("p", f"Its recording, {_short(str(path))}, {fault}: there is no picture of the sound.")
+    return picture + _example(row, spelled)
+
+
+def _suspicious(splits: dict[str, list[Heard]], spelled: bool) -> str:
+    """Utterances of much error on which the model is surer than on half of its split.
+
+    Surer than others, not than a fixed value: models differ in how much they trust themselves.
+    """
+    found = []
+    for rows in splits.values():
+        sure = [row.confidence for row in rows if row.confidence is not None]
+        rate = sum(row.errors for row in rows) / max(1, sum(row.count for row in rows))
+        least, middle = max(SUSPECT_RATE, min(1.0, 2 * rate)), median(sure or [0])
+        found += [row for row in rows if row.rate >= least and (row.confidence or 0) >= middle and row.confidence]
+    if not found:
+        return ""
+    found.sort(key=lambda row: -row.rate * (row.confidence or 0))
+    text = "Much differs here although the model is confident: the reference may be wrong; listen to these."
+    return wrapped("p", text) + "".join(_example(row, spelled) for row in found[: 2 * EXAMPLES])
+
+
+def _plan(path: Path) -> str:
+    """The plan with neighbours of one fate folded."""
+
+    def fate(item: _Values) -> tuple[Any, ...]:
+        return (
+            ".".join(item["name"].split(".")[:3]),
+            item["origin"],
+            item["rule"],
+            item["scale"],
+            item["after"],
+        )
+
+    plan, rows = _optional(path), []
+    with _blaming(path):
+        for (name, origin, rule, scale, after), group in groupby(plan.get("parameters", []), fate):
+            items = list(group)
+            name = items[0]["name"] if len(items) == 1 else f"{name}.*"
+            rate = "frozen" if not scale else f"× {scale:g}" + (f" from step {after}" if after else "")
+            pattern = "" if rule is None else plan["rules"][rule]["pattern"]
+            size = sum(prod(item["shape"]) for item in items)
+            rows.append((name, len(items), f"{size:,}", origin, rate, pattern))
+        labels = " ".join(map(pictures.shown, plan.get("shared_labels", [])))
+        grafted = [f"Labels grafted from the source: {labels}"] if labels else []
+        notes = "".join(wrapped("p", note) for note in (*plan.get("notes", []), *grafted))
+    header = ("parameters", "tensors", "values", "origin", "learning rate", "rule")
+    return notes + folded(f"{len(rows)} groups of parameters", table(header, rows)) if rows else ""
+
+
+def _ledger(ledger: Sequence[LedgerRow]) -> str:
+    parts = []
+    for reason, count in ledger_counts(ledger).items():
+        held = [row for row in ledger if row.reason.split(":")[0] == reason][:LISTED]
+        rows = [(_short(row.audio), row.action, row.split or "", row.reason, row.where or "") for row in held]
+        more = wrapped("p", f"{count - len(held)} more stand in ledger.jsonl.") if count > len(held) else ""
+        parts.append(folded(f"{reason}: {count}", table(("audio", "action", "split", "reason", "where"), rows) + more))
+    return "".join(parts)
+
+
+def _reproduce(run: _Run) -> str:
+    recipe = _optional(run.folder / "recipe.json")
+    shown = wrapped("pre", json.dumps(recipe, indent=1, ensure_ascii=False))
+    return table(("", ""), _facts(run)) + (folded("recipe.json", shown) if recipe else "")
+
+
+def _short(path: str) -> str:
+    """An audio path without the folders above its own, which are the user's business alone."""
+    return "/".join(path.split("/")[-2:])

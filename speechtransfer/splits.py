@@ -1,0 +1,153 @@
+"""Splits and folds that share no prompt and no speaker, leaks between them, and parts of a split."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from speechtransfer.errors import DataError
+from speechtransfer.manifest import Manifest, Utterance
+
+
+def _components(rows: Sequence[Utterance], keys: Sequence[Callable[[Utterance], str | None]]) -> list[list[int]]:
+    """Connected components under "shares any key" (union-find, smallest index as the root)."""
+    parent = list(range(len(rows)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for key in keys:
+        first: dict[str, int] = {}
+        for index, row in enumerate(rows):
+            value = key(row)
+            if value is None:
+                continue
+            one, two = root(first.setdefault(value, index)), root(index)
+            parent[max(one, two)] = min(one, two)
+    groups = defaultdict(list)
+    for index in range(len(rows)):
+        groups[root(index)].append(index)
+    return list(groups.values())
+
+
+def folds(
+    manifest: Manifest,
+    count: int,
+    seed: int,
+    weight: Callable[[Utterance], float],
+    prompt: Callable[[Utterance], str] = lambda row: row.text or row.id,
+    by_speaker: bool = False,
+) -> tuple[tuple[int, ...], ...]:
+    """Cut a manifest into ``count`` parts of about equal weight that share no prompt or speaker.
+
+    Args:
+        manifest: the rows to cut; their ``split`` is ignored.
+        count: how many parts.
+        seed: the split's own seed, apart from every training seed.
+        weight: seconds of an utterance.
+        prompt: what must not cross parts; rows with the same value stay together.
+        by_speaker: keep each known speaker in one part as well.
+
+    Returns:
+        The row indices of each part; together every row exactly once.
+
+    Raises:
+        DataError: fewer groups than parts.
+    """
+    keys = [prompt, lambda row: str(row.audio)]
+    if by_speaker:
+        keys.append(lambda row: row.speaker)
+    groups = _components(manifest.rows, keys)
+    if len(groups) < count:
+        raise DataError(
+            f"{len(manifest)} utterances form only {len(groups)} groups that share no prompt"
+            f"{' or speaker' if by_speaker else ''}; {count} parts cannot be cut from them. "
+            "Add recordings, or give every row a 'split'."
+        )
+    heaviest_first = sorted(groups, key=lambda group: -sum(weight(manifest[index]) for index in group))
+    generator = random.Random(seed)
+    loads = [0.0] * count
+    parts: list[list[int]] = [[] for _ in range(count)]
+    # Of each ``count`` groups of like weight every part gets one: parts alike in length of utterance.
+    for first in range(0, len(heaviest_first), count):
+        stratum = heaviest_first[first : first + count]
+        generator.shuffle(stratum)
+        stratum.sort(key=lambda group: -_rounded(sum(weight(manifest[index]) for index in group)))
+        for part, group in zip(sorted(range(count), key=lambda part: loads[part]), stratum, strict=False):
+            parts[part].extend(group)
+            loads[part] += sum(weight(manifest[index]) for index in group)
+    return tuple(tuple(sorted(part)) for part in parts)
+
+
+def _rounded(seconds: float) -> float:
+    """To two significant digits: groups of about one weight are as good for any part, and the seed decides."""
+    return float(f"{seconds:.1e}")
+
+
+def assign(manifest: Manifest, parts: Sequence[Sequence[int]], test: set[int], dev: set[int]) -> Manifest:
+    """Name every row's split: the parts numbered in ``test`` and ``dev``, and train for the rest."""
+    names = {}
+    for number, part in enumerate(parts):
+        name = "test" if number in test else "dev" if number in dev else "train"
+        names.update(dict.fromkeys(part, name))
+    rows = tuple(replace(row, split=names[index]) for index, row in enumerate(manifest))
+    return Manifest(rows, manifest.ledger)
+
+
+#: Parts that ``cross_validation`` cuts for one fold: four of them are a fifth, one is a twentieth.
+PARTS_A_FOLD = 4
+
+
+def cross_validation(
+    manifest: Manifest,
+    count: int,
+    fold: int,
+    seed: int,
+    weight: Callable[[Utterance], float],
+    prompt: Callable[[Utterance], str] = lambda row: row.text or row.id,
+    by_speaker: bool = False,
+) -> Manifest:
+    """Fold number ``fold`` of ``count``: a ``count``-th is test, a quarter as much dev, the rest train.
+
+    Over all folds every row is tested once. The arguments are those of ``folds``.
+
+    Raises:
+        DataError: fewer groups than parts, or no such fold.
+    """
+    if not 0 <= fold < count:
+        raise DataError(f"there is no fold {fold}: the folds are 0 to {count - 1}.")
+    parts = folds(manifest, PARTS_A_FOLD * count, seed, weight, prompt, by_speaker)
+    first = PARTS_A_FOLD * fold
+    return assign(manifest, parts, set(range(first, first + PARTS_A_FOLD)), {(first + PARTS_A_FOLD) % len(parts)})
+
+
+def leaks(manifest: Manifest, key: Callable[[Utterance], str | None]) -> dict[str, tuple[str, ...]]:
+    """Values of ``key`` (a prompt, a speaker, a content hash) that stand in more than one split."""
+    where: dict[str, set[str]] = defaultdict(set)
+    for row in manifest:
+        value = key(row)
+        if value is not None and row.split is not None:
+            where[value].add(row.split)
+    return {value: tuple(sorted(names)) for value, names in where.items() if len(names) > 1}
+
+
+def take_seconds(manifest: Manifest, seconds: float, seed: int, weight: Callable[[Utterance], float]) -> Manifest:
+    """A random part of a manifest of about ``seconds``, in the original order.
+
+    Smaller amounts with one seed are subsets of larger ones. What is left out is not a fault of
+    the data, so it does not enter the ledger.
+    """
+    order = list(range(len(manifest)))
+    random.Random(seed).shuffle(order)
+    chosen, total = set(), 0.0
+    for index in order:
+        if total >= seconds:
+            break
+        chosen.add(index)
+        total += weight(manifest[index])
+    return Manifest(tuple(row for index, row in enumerate(manifest) if index in chosen), manifest.ledger)

@@ -1,0 +1,193 @@
+"""One training with all that belongs to it: from a split manifest to a finished run folder."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechtransfer.audio import Recordings, content_hash
+from speechtransfer.checkpoint import read_json, save, write_json
+from speechtransfer.doctor import learnable
+from speechtransfer.encoders.contract import Encoder, SourceCard
+from speechtransfer.errors import DataError
+from speechtransfer.evaluate import evaluate, predict
+from speechtransfer.files import write_lines
+from speechtransfer.fit import FitSettings, History, fit
+from speechtransfer.manifest import LedgerRow, Manifest, write_ledger
+from speechtransfer.model import Model
+from speechtransfer.objectives import Ctc
+from speechtransfer.objectives.contract import Prediction
+from speechtransfer.score import Scores, Transcription, score_transcriptions, unseen_floor
+from speechtransfer.text import Vocabulary
+from speechtransfer.transfer import Plan, Transfer
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt, and on what it is judged.
+
+    Attributes:
+        manifest: rows with the splits train, dev and test.
+        recordings: the reader, at the encoder's sample rate.
+        tests: further test sets by name.
+        language: ISO 639-3.
+        notes: what the reader of every figure must be told (``speaker-dependent``).
+    """
+
+    manifest: Manifest
+    recordings: Recordings
+    tests: Mapping[str, Manifest]
+    language: str | None
+    notes: tuple[str, ...] = ()
+
+    def objective(self) -> Ctc:
+        """A fresh objective whose vocabulary comes from the training text alone."""
+        return Ctc(Vocabulary.from_texts(row.text for row in self.manifest.split("train")))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run folder says: figures by test set, and the values of ``metrics.json``."""
+
+    scores: Mapping[str, Scores]
+    metrics: Mapping[str, Any]
+
+
+def run_trial(
+    folder: Path,
+    encoder: Encoder,
+    task: Task,
+    transfer: Transfer,
+    settings: FitSettings,
+    resume: bool = False,
+) -> Outcome:
+    """Transfer, train, test, and write the run folder; ``metrics.json`` comes last and marks it finished.
+
+    A finished folder is read, not trained again, when ``resume`` is given.
+
+    Raises:
+        DataError, PlanError, SettingsError: as doctor, transfer and fit.
+    """
+    if resume and (folder / "metrics.json").is_file():
+        return read_outcome(folder)
+    began = time.perf_counter()
+    torch.manual_seed(settings.seed)
+    model, plan = transfer.apply(encoder, task.objective())
+    train = learnable(task.manifest.split("train"), model.encoder, model.objective, task.recordings)
+    dev = task.manifest.split("dev")
+    write_json(folder / "plan.json", plan.as_dict())
+    write_ledger(folder / "ledger.jsonl", (*task.manifest.ledger, *train.ledger))
+    history = fit(model, plan, train, dev, settings, folder, resume, task.recordings)
+    write_lines(folder / "history.jsonl", history.rows)
+    model.to("cpu")
+    source = model.encoder.card
+    scores = _test(folder, model, task)
+    learnt = frozenset(content_hash(row.audio) for row in (*train, *dev))
+    spoken = {row.language for row in train if row.language} or {*filter(None, [task.language])}
+    languages = tuple(sorted(spoken.union(source.languages)))
+    model.encoder.card = SourceCard(folder.name, source.licence, languages, None, source.audio | learnt)
+    save(model, folder)
+    metrics = {
+        **{name: one.as_dict() for name, one in scores.items()},
+        **_facts(task, train.ledger, plan, history),
+        "source": {key: value for key, value in source.as_dict().items() if key != "audio"},
+        "seconds": round(history.seconds, 1),
+        "whole_seconds": round(time.perf_counter() - began, 1),
+    }
+    write_json(folder / "metrics.json", metrics)
+    return Outcome(scores, metrics)
+
+
+def _test(folder: Path, model: Model, task: Task) -> dict[str, Scores]:
+    scores = {}
+    for name, rows in {"test": task.manifest.split("test"), **task.tests}.items():
+        predictions = predict(model, rows, task.recordings)
+        found = evaluate(model, rows, task.recordings, predictions)
+        scores[name] = replace(found, notes=(*task.notes, *found.notes))
+        write_predictions(folder, name, rows, scores[name], predictions)
+    return scores
+
+
+def write_predictions(folder: Path, name: str, rows: Manifest, scores: Scores, predictions: list[Prediction]) -> None:
+    """``predictions/<name>.jsonl``: every utterance with its reference, hypothesis and errors."""
+    lines = []
+    for row, scored, prediction in zip(rows, scores.rows, predictions, strict=True):
+        spans = {"audio": str(row.audio), "start": row.start, "end": row.end}
+        lines.append({**asdict(scored), **spans, "confidence": round(prediction.confidence, 4)})
+    write_lines(folder / "predictions" / f"{name}.jsonl", lines)
+
+
+def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: History) -> dict[str, Any]:
+    train = task.manifest.split("train")
+    contract = task.objective().vocabulary.contract
+    characters = {character for row in train if row.text for character in contract.apply(row.text)}
+    references = [contract.apply(row.text) for row in task.manifest.split("test") if row.text]
+    return {
+        "task": "ctc",
+        "manifest": {name: task.manifest.split(name).fingerprint() for name in task.manifest.splits},
+        "language": task.language,
+        "audio_seconds": round(history.audio_seconds, 1),
+        "steps": history.steps,
+        "best_step": history.best_step,
+        "padding_waste": round(history.waste, 4),
+        "unseen_floor": unseen_floor(references, characters).as_dict(),
+        "not_learnable": len(ledger),
+        "trainable_parameters": plan.trainable,
+        "device": device_name(),
+        "peak_memory_mb": peak_memory_mb(),
+        "baselines": {},
+        "verdict": None,
+    }
+
+
+def device_name() -> str:
+    """The GPU's name, or the processor with the threads in use."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def peak_memory_mb() -> int:
+    """The largest resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """What a finished run folder holds, its scores recomputed from its predictions.
+
+    Raises:
+        SourceError: no such folder.
+        DataError: predictions that are damaged.
+    """
+    metrics = read_json(folder / "metrics.json")
+    scores = {}
+    for path in sorted((folder / "predictions").glob("*.jsonl")):
+        found = score_transcriptions(read_predictions(path))
+        scores[path.stem] = replace(found, notes=tuple(metrics.get(path.stem, {}).get("notes", ())))
+    return Outcome(scores, metrics)
+
+
+def read_predictions(path: Path) -> list[Transcription]:
+    """The utterances of a predictions file.
+
+    Raises:
+        DataError: a line is damaged.
+    """
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            values = json.loads(line)
+            rows.append(Transcription(*(values[name] for name in ("id", "reference", "hypothesis", "group"))))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}:{number}: is no prediction ({error}).") from error
+    return rows

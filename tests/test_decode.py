@@ -1,0 +1,70 @@
+"""Tests of greedy decoding against `itertools.groupby` and hand-worked paths."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speechtransfer.decode import greedy
+
+torch.set_num_threads(1)
+
+
+def logits_of(paths: list[list[int]], labels: int, high: float = 5.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits whose best labels are the paths; beyond each, noise that must not be read."""
+    frames = max(1, *map(len, paths))
+    logits = 3 * torch.randn(len(paths), frames, labels, generator=torch.Generator().manual_seed(7))
+    for item, path in enumerate(paths):
+        logits[item, : len(path)] = 0.0
+        for frame, label in enumerate(path):
+            logits[item, frame, label] = high
+    return logits, torch.tensor([len(path) for path in paths])
+
+
+PATHS = st.lists(st.lists(st.integers(0, 3), max_size=12), min_size=1, max_size=4)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(PATHS, st.integers(0, 3))
+def test_greedy_is_the_naive_collapse(paths: list[list[int]], blank: int) -> None:
+    logits, lengths = logits_of(paths, 4)
+    best = 5.0 - math.log(math.exp(5.0) + 3)
+    for path, found in zip(paths, greedy(logits, lengths, blank), strict=True):
+        runs = [[frame for frame, _ in run] for _, run in itertools.groupby(enumerate(path), lambda at: at[1])]
+        spoken = [run for run in runs if path[run[0]] != blank]
+        assert found.labels == tuple(path[run[0]] for run in spoken)
+        assert found.frames == tuple(run[0] for run in spoken)
+        assert found.confidence == pytest.approx(math.exp(best) if path else 1.0, rel=1e-5)
+
+
+def test_worked_example() -> None:
+    logits, lengths = logits_of([[0, 3, 3, 0, 3, 1, 1, 2, 0, 0]], 4)
+    (path,) = greedy(logits, lengths)
+    assert path.labels == (3, 3, 1, 2) and path.frames == (1, 4, 5, 7)
+
+
+def test_what_stands_beyond_the_length_is_ignored() -> None:
+    logits = torch.randn(3, 11, 6, generator=torch.Generator().manual_seed(1))
+    lengths = torch.tensor([11, 4, 0])
+    expected = [greedy(logits[item : item + 1, :n], torch.tensor([n]))[0] for item, n in enumerate(lengths.tolist())]
+    dirty = logits.clone()
+    dirty[1, 4:], dirty[2] = float("nan"), float("inf")
+    assert greedy(dirty, lengths) == expected
+    assert expected[2].labels == () and expected[2].frames == () and expected[2].confidence == 1.0
+
+
+def test_confidence_is_the_geometric_mean_of_the_best_posteriors() -> None:
+    posteriors = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]]])
+    (path,) = greedy(posteriors.log(), torch.tensor([3]))
+    assert path.labels == (1,) and path.frames == (1,)
+    assert path.confidence == pytest.approx((0.5 * 0.8 * 0.9) ** (1 / 3), rel=1e-5)
+
+
+def test_half_precision_is_decoded_as_well() -> None:
+    logits, lengths = logits_of([[1, 0, 1], [2]], 3)
+    assert [path.labels for path in greedy(logits.bfloat16(), lengths)] == [(1, 1), (2,)]
