@@ -58,7 +58,7 @@ a { color: var(--link); margin-right: .9rem; display: inline-block } summary { c
 .note { padding: .5rem 1rem; border: 1px solid var(--sub); border-radius: .3rem }
 .scroll, pre { overflow-x: auto } pre { padding: .6rem; background: var(--box); font-size: .85rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal }
-th, td { padding: .3rem 1rem .3rem 0; text-align: start; border-bottom: 1px solid var(--line) }
+th, td { padding: .3rem 1rem .3rem 0; text-align: left; border-bottom: 1px solid var(--line) }
 .side { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start }
 svg { max-width: 100%; height: auto; display: block } .one { margin: .9rem 0 }
 .pair { display: flex; flex-wrap: wrap; row-gap: .4rem; font-size: 1.1rem }
@@ -102,7 +102,9 @@ def page(title: str, sections: Mapping[str, str]) -> bytes:
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
     """A table that scrolls sideways by itself where a screen is narrow."""
     head = "".join(f'<th scope="col">{markup(one)}</th>' for one in header)
-    lines = "\n".join("<tr>" + "".join(f'<td dir="auto">{markup(one)}</td>' for one in row) + "</tr>" for row in rows)
+    lines = "\n".join(
+        "<tr>" + "".join(f'<td dir="auto">{markup(one)}</td>' for one in row) + "</tr>" for row in rows
+    )
     return Html(f'<div class="scroll"><table><tr>{head}</tr>\n{lines}</table></div>')
 
 
@@ -276,7 +278,7 @@ def _axes(width: float, height: float) -> tuple[Figure, matplotlib.axes.Axes]:
 def _svg(figure: Figure, label: str) -> str:
     """The figure as an SVG element that needs nothing from outside and shares no id with its neighbours."""
     buffer = io.StringIO()
-    described = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # none of it: the same run, the same bytes
+    described = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # no date: the same run, the same bytes
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label}), warnings.catch_warnings():
         # matplotlib only measures the text, with a font that lacks many scripts; the browser draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing")

@@ -33,12 +33,14 @@ class Scratch:
     """The fair baseline: the same network from random weights, nothing frozen, every factor 1.
 
     Attributes:
-        rates: learning rates; the best on the first fold's dev, at the transfer's number of steps, is taken.
-        factor: steps over those of the transfer.
+        rates: learning rates; the best on the first fold's dev is taken.
+        search: steps of each trial of that search over those of the transfer.
+        factor: steps of the baseline itself over those of the transfer.
         folds: how many folds it is trained on; 0 for no baseline.
     """
 
     rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3)
+    search: float = 1.0
     factor: float = 3.0
     folds: int = 5
 
@@ -203,8 +205,9 @@ def run(
     for fold, task in tasks.items():
         folder = out if len(numbers) == 1 else out / "folds" / str(fold)
         outcomes.append(run_trial(folder, encoder, task, recipe.transfer, recipe.settings, resume))
-        if len(baselines) < recipe.scratch.folds:
-            baselines.append(_baseline(recipe, out, folder, encoder, task))
+    for fold in list(tasks)[: recipe.scratch.folds]:
+        folder = out if len(numbers) == 1 else out / "folds" / str(fold)
+        baselines.append(_baseline(recipe, out, folder, encoder, tasks[fold]))
     if len(numbers) == 1:
         outcome = _with_verdict(outcomes[0], outcomes, baselines)
     else:
@@ -224,17 +227,21 @@ def _baseline(recipe: Recipe, out: Path, folder: Path, encoder: Encoder, task: T
     if len(rates) > 1 and not chosen_path.is_file():
         found = {}
         for rate in rates:
-            settings = replace(recipe.settings, lr=rate)
-            trial = run_trial(out / "baselines" / f"search_{rate:g}", encoder, task, scratch_transfer(), settings, True)
-            found[rate] = min(row["dev"]["cer"]["value"] for row in _history(out / "baselines" / f"search_{rate:g}"))
-            del trial
+            trial = out / "baselines" / f"search_{rate:g}"
+            settings = replace(_longer(recipe.settings, recipe.scratch.search), lr=rate)
+            run_trial(trial, encoder, task, scratch_transfer(), settings, True)
+            found[rate] = min(row["dev"]["cer"]["value"] for row in _history(trial))
         write_json(chosen_path, {"rate": min(found, key=lambda rate: found[rate]), "dev": found})
     rate = rates[0] if len(rates) == 1 else json.loads(chosen_path.read_text())["rate"]
-    steps = round(recipe.settings.steps * recipe.scratch.factor)
-    minutes = recipe.settings.minutes and recipe.settings.minutes * recipe.scratch.factor
-    epochs = recipe.settings.epochs and recipe.settings.epochs * recipe.scratch.factor
-    settings = replace(recipe.settings, lr=rate, steps=steps, epochs=epochs, minutes=minutes)
+    settings = replace(_longer(recipe.settings, recipe.scratch.factor), lr=rate)
     return run_trial(folder / "baselines" / "scratch", encoder, task, scratch_transfer(), settings, True)
+
+
+def _longer(settings: FitSettings, factor: float) -> FitSettings:
+    """The same training with a budget ``factor`` times as large."""
+    epochs = None if settings.epochs is None else settings.epochs * factor
+    minutes = None if settings.minutes is None else settings.minutes * factor
+    return replace(settings, steps=max(1, round(settings.steps * factor)), epochs=epochs, minutes=minutes)
 
 
 def _history(folder: Path) -> list[dict[str, Any]]:

@@ -18,5 +18,5 @@ RECIPE = Recipe(
     transfer=Transfer((Rule(r"encoder\..*", scale=0.4), Rule(r"objective\..*"))),
     settings=FitSettings(epochs=30, lr=1e-3, evaluations=6, batches=BatchSettings(seconds=20)),
     tests={"menardi": "debian:asterisk-it-menardi"},
-    scratch=Scratch(rates=(2e-4, 5e-4, 1e-3), factor=2.0, folds=1),
+    scratch=Scratch(rates=(2e-4, 5e-4, 1e-3), search=0.5, factor=2.0, folds=1),
 )

@@ -226,7 +226,7 @@ def fetch(packages: Sequence[str], cache: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as work:
             for package in track(packages, "Fetching", console=Console(stderr=True), transient=True):
-                _run(["apt-get", "download", "-q", package], work, f"{package} cannot be downloaded")
+                _download(package, work, cache)
                 for archive in Path(work).glob(f"{package}_*.deb"):
                     _run(["dpkg-deb", "-x", archive.name, "unpacked"], work, f"{archive.name} is damaged")
             Path(work, "unpacked").rename(folder)
@@ -240,14 +240,31 @@ def fetch(packages: Sequence[str], cache: Path) -> Path:
     return folder
 
 
+def _download(package: str, folder: str, cache: Path) -> None:
+    """Download one package; where the system's package lists lack it, with lists of our own.
+
+    A fresh machine has no lists, and renewing the system's needs root; a private copy needs no rights.
+    """
+    failure = f"{package} cannot be downloaded"
+    try:
+        return _run(["apt-get", "download", "-q", package], folder, failure)
+    except DataError:
+        private = cache / "apt"
+        for part in ("lists/partial", "cache/archives/partial"):
+            (private / part).mkdir(parents=True, exist_ok=True)
+        options = ["-q", "-o", f"Dir::State::Lists={private / 'lists'}", "-o", f"Dir::Cache={private / 'cache'}"]
+        _run(["apt-get", *options, "update"], folder, failure)
+        return _run(["apt-get", *options, "download", package], folder, failure)
+
+
 def _run(command: Sequence[str], folder: str, failure: str) -> None:
     environment = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no message"]
         raise DataError(
-            f"{failure} ({said[-1]}). Check the network; where the package lists are missing or old, "
-            "run apt-get update as root."
+            f"{failure} ({said[-1]}). Check the network and the sources of apt; where its lists are missing or "
+            "old, run apt-get update as root."
         )
 
 
