@@ -102,9 +102,7 @@ def page(title: str, sections: Mapping[str, str]) -> bytes:
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
     """A table that scrolls sideways by itself where a screen is narrow."""
     head = "".join(f'<th scope="col">{markup(one)}</th>' for one in header)
-    lines = "\n".join(
-        "<tr>" + "".join(f'<td dir="auto">{markup(one)}</td>' for one in row) + "</tr>" for row in rows
-    )
+    lines = "\n".join("<tr>" + "".join(f'<td dir="auto">{markup(one)}</td>' for one in row) + "</tr>" for row in rows)
     return Html(f'<div class="scroll"><table><tr>{head}</tr>\n{lines}</table></div>')
 
 

@@ -147,9 +147,7 @@ def write_card(folder: Path) -> Path:
         plain(run.verdict),
         "\n".join(f"- {name}: {plain(value)}" for name, value in _facts(run)),
         "## Figures",
-        "\n".join(
-            "| " + " | ".join(map(plain, row)) + " |" for row in (header, ["---"] * len(header), *rows)
-        ),
+        "\n".join("| " + " | ".join(map(plain, row)) + " |" for row in (header, ["---"] * len(header), *rows)),
         "## Limits",
         "\n".join(f"- {plain(limit)}" for limit in limits),
         "## How to use",
@@ -265,17 +263,13 @@ def _headline(run: _Run) -> str:
     caption = '<p class="dim">Each figure with its 95% interval and what it counts.</p>'
     notes = "".join(wrapped("p", f"⚠ {limit}", "note") for limit in run.limits)
     folds = len(list((run.folder / "folds").glob("*/metrics.json")))
-    pooled = (
-        wrapped("p", f"Pooled over {folds} folds; every utterance was tested once.", "dim") if folds else ""
-    )
+    pooled = wrapped("p", f"Pooled over {folds} folds; every utterance was tested once.", "dim") if folds else ""
     return wrapped("p", run.verdict, "verdict") + notes + table(header, rows) + caption + pooled
 
 
 def _learning(folder: Path) -> str:
     """Loss and dev metric over steps, of this run and each baseline, of their folds where they have some."""
-    homes = {"this run": folder} | {
-        path.name: path for path in sorted(folder.glob("baselines/*")) if path.is_dir()
-    }
+    homes = {"this run": folder} | {path.name: path for path in sorted(folder.glob("baselines/*")) if path.is_dir()}
     drawn: dict[str, list[Curve]] = {}
     for name, home in homes.items():
         for path in [home / "history.jsonl", *sorted(home.glob("folds/*/history.jsonl"))]:
@@ -285,9 +279,7 @@ def _learning(folder: Path) -> str:
                 for row in rows:
                     points.setdefault("training loss", []).append((row["step"], row["loss"]))
                     for metric, estimate in (row.get("dev") or {}).items():
-                        points.setdefault(f"dev {called(metric)}", []).append(
-                            (row["step"], estimate["value"])
-                        )
+                        points.setdefault(f"dev {called(metric)}", []).append((row["step"], estimate["value"]))
             for title, line in points.items():
                 drawn.setdefault(title, []).append(Curve(name, *map(tuple, zip(*line, strict=True))))
     held = [pictures.curves(lines, title, title.startswith("dev")) for title, lines in drawn.items()]
@@ -340,9 +332,7 @@ def _utterance(folder: Path, rows: Sequence[Heard], spelled: bool) -> str:
             picture += wrapped("p", f"The first {DRAWN_SECONDS:g} of its {end - start:.1f} seconds.", "dim")
     except AudioError:
         fault = "cannot be read" if path.exists() else "is no longer where it was"
-        picture = wrapped(
-            "p", f"Its recording, {_short(str(path))}, {fault}: there is no picture of the sound."
-        )
+        picture = wrapped("p", f"Its recording, {_short(str(path))}, {fault}: there is no picture of the sound.")
     return picture + _example(row, spelled)
 
 
@@ -356,9 +346,7 @@ def _suspicious(splits: dict[str, list[Heard]], spelled: bool) -> str:
         sure = [row.confidence for row in rows if row.confidence is not None]
         rate = sum(row.errors for row in rows) / max(1, sum(row.count for row in rows))
         least, middle = max(SUSPECT_RATE, min(1.0, 2 * rate)), median(sure or [0])
-        found += [
-            row for row in rows if row.rate >= least and (row.confidence or 0) >= middle and row.confidence
-        ]
+        found += [row for row in rows if row.rate >= least and (row.confidence or 0) >= middle and row.confidence]
     if not found:
         return ""
     found.sort(key=lambda row: -row.rate * (row.confidence or 0))
@@ -400,9 +388,7 @@ def _ledger(ledger: Sequence[LedgerRow]) -> str:
         held = [row for row in ledger if row.reason.split(":")[0] == reason][:LISTED]
         rows = [(_short(row.audio), row.action, row.split or "", row.reason, row.where or "") for row in held]
         more = wrapped("p", f"{count - len(held)} more stand in ledger.jsonl.") if count > len(held) else ""
-        parts.append(
-            folded(f"{reason}: {count}", table(("audio", "action", "split", "reason", "where"), rows) + more)
-        )
+        parts.append(folded(f"{reason}: {count}", table(("audio", "action", "split", "reason", "where"), rows) + more))
     return "".join(parts)
 
 

@@ -44,7 +44,8 @@ def test_loss_is_the_sum_over_all_paths(target: tuple[int, ...], blank: int) -> 
         logits = 2 * torch.randn(1, frames, 3, generator=generator)
         loss = ctc_loss(logits, torch.tensor([frames]), [target], blank)
         expected = over_all_paths(logits[0], target, blank) / len(target)
-        assert loss.shape == (1,) and loss.dtype == torch.float32
+        assert loss.shape == (1,)
+        assert loss.dtype == torch.float32
         assert float(loss[0]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
@@ -55,7 +56,7 @@ def test_one_frame_and_one_label_is_the_cross_entropy() -> None:
 
 
 def test_uniform_posteriors_count_the_paths() -> None:
-    # "aab" needs the 4 frames 1 _ 1 2; the fifth doubles one of the four, or is a blank before, behind or between 1 and 2.
+    # "aab" needs the 4 frames 1 _ 1 2; a fifth doubles one of them, or is a blank before, behind or between 1 and 2.
     paths = [path for path in itertools.product(range(3), repeat=5) if collapse(path, 0) == (1, 1, 2)]
     loss = ctc_loss(torch.zeros(1, 5, 3), torch.tensor([5]), [[1, 1, 2]])
     assert len(paths) == 7
@@ -73,7 +74,8 @@ def test_a_batch_gives_what_single_items_give_whatever_stands_in_the_padding() -
     dirty.requires_grad_()
     losses = ctc_loss(dirty, lengths, targets)
     losses.sum().backward()
-    assert dirty.grad is not None and torch.isfinite(dirty.grad).all()
+    assert dirty.grad is not None
+    assert torch.isfinite(dirty.grad).all()
     for item, (length, target) in enumerate(zip(lengths.tolist(), targets, strict=True)):
         single = logits[item : item + 1, :length].clone().requires_grad_()
         loss = ctc_loss(single, torch.tensor([length]), [target])
@@ -105,8 +107,12 @@ def test_gradient_is_finite_where_the_model_is_sure_and_wrong(dtype: torch.dtype
     logits.requires_grad_()
     losses = ctc_loss(logits, torch.tensor([6, 4]), [[1, 2, 3], [2, 2]])
     losses.sum().backward()
-    assert losses.dtype == torch.float32 and torch.isfinite(losses).all() and (losses > 1e4).all()
-    assert logits.grad is not None and torch.isfinite(logits.grad).all() and logits.grad.any()
+    assert losses.dtype == torch.float32
+    assert torch.isfinite(losses).all()
+    assert (losses > 1e4).all()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad.any()
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)

@@ -45,7 +45,8 @@ def test_greedy_is_the_naive_collapse(paths: list[list[int]], blank: int) -> Non
 def test_worked_example() -> None:
     logits, lengths = logits_of([[0, 3, 3, 0, 3, 1, 1, 2, 0, 0]], 4)
     (path,) = greedy(logits, lengths)
-    assert path.labels == (3, 3, 1, 2) and path.frames == (1, 4, 5, 7)
+    assert path.labels == (3, 3, 1, 2)
+    assert path.frames == (1, 4, 5, 7)
 
 
 def test_what_stands_beyond_the_length_is_ignored() -> None:
@@ -55,13 +56,16 @@ def test_what_stands_beyond_the_length_is_ignored() -> None:
     dirty = logits.clone()
     dirty[1, 4:], dirty[2] = float("nan"), float("inf")
     assert greedy(dirty, lengths) == expected
-    assert expected[2].labels == () and expected[2].frames == () and expected[2].confidence == 1.0
+    assert expected[2].labels == ()
+    assert expected[2].frames == ()
+    assert expected[2].confidence == 1.0
 
 
 def test_confidence_is_the_geometric_mean_of_the_best_posteriors() -> None:
     posteriors = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]]])
     (path,) = greedy(posteriors.log(), torch.tensor([3]))
-    assert path.labels == (1,) and path.frames == (1,)
+    assert path.labels == (1,)
+    assert path.frames == (1,)
     assert path.confidence == pytest.approx((0.5 * 0.8 * 0.9) ** (1 / 3), rel=1e-5)
 
 

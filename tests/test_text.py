@@ -48,7 +48,9 @@ def words(script: str) -> st.SearchStrategy[str]:
 
 
 WORDS = st.sampled_from(sorted(SCRIPTS)).flatmap(words)
-SEPARATORS = st.sampled_from([" ", ", ", "! ", " - ", "\u2014", "\u2013", "-", "\n", "\u00a0", " \u00ab", "\u0964 ", " 😀\ufe0f "])
+SEPARATORS = st.sampled_from(
+    [" ", ", ", "! ", " - ", "\u2014", "\u2013", "-", "\n", "\u00a0", " \u00ab", "\u0964 ", " 😀\ufe0f "]
+)
 # Everything Python calls a letter, a mark, a space, punctuation, a symbol or a format character.
 ANYTHING = st.text(st.characters(categories=("L", "M", "Z", "P", "S", "Cf")), max_size=30)
 QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -95,7 +97,7 @@ def test_every_letter_and_mark_of_unicode_is_stable(form: str) -> None:
             assert contract.apply(unicodedata.normalize("NFD", text)) == once, hex(code)
 
 
-@pytest.mark.parametrize("mark", list(APOSTROPHES) + ["\u1ffd", "\u1fef"])
+@pytest.mark.parametrize("mark", [*APOSTROPHES, "\u1ffd", "\u1fef"])
 def test_an_apostrophe_is_one_letter_inside_a_word_and_nothing_at_its_edge(mark: str) -> None:
     for text in (f"Don{mark}t", unicodedata.normalize("NFD", f"Don{mark}t")):
         assert CONTRACT.apply(text) == "don't"
@@ -158,7 +160,8 @@ def test_text_without_a_letter_is_refused(text: str) -> None:
 def test_vocabulary_is_sorted_and_knows_no_other_text() -> None:
     vocabulary = Vocabulary.from_texts(["Zebra, a-b", "ça l’eau"])
     assert vocabulary.characters == tuple(sorted(set("zebra a b ça l'eau")))
-    assert vocabulary.labels == ("", *vocabulary.characters) and len(vocabulary) == len(vocabulary.labels)
+    assert vocabulary.labels == ("", *vocabulary.characters)
+    assert len(vocabulary) == len(vocabulary.labels)
     assert vocabulary == Vocabulary.from_texts(reversed(["zebra a b", "ça l'eau"]))
     with pytest.raises(TextError, match="x y"):
         vocabulary.encode("bay x")
@@ -176,10 +179,13 @@ def test_encode_and_decode_are_inverse(given_words: list[str]) -> None:
     vocabulary = Vocabulary.from_texts([text])
     indices = vocabulary.encode(text)
     assert vocabulary.decode(indices) == CONTRACT.apply(text)
-    assert Vocabulary.blank == 0 and 0 not in indices and max(indices) == len(vocabulary) - 1
+    assert Vocabulary.blank == 0
+    assert 0 not in indices
+    assert max(indices) == len(vocabulary) - 1
     saved = json.loads(json.dumps(vocabulary.as_dict()))
     again = Vocabulary.from_dict(saved)
-    assert again == vocabulary and again.hash == vocabulary.hash
+    assert again == vocabulary
+    assert again.hash == vocabulary.hash
 
 
 def test_the_hash_tells_symbols_and_contracts_apart() -> None:

@@ -70,15 +70,10 @@ FAMILIES: dict[str, Callable[[], Encoder]] = {
 }
 each = pytest.mark.parametrize("name", sorted(FAMILIES))
 VOCABULARY = Vocabulary.from_texts(["ab'c d"])
-LABELS = ("<s>", "<pad>", "</s>", "<unk>", "|", "A", "B", "\u2019", "Z", "7")
-TAKEN = {"": "<pad>", " ": "|", "a": "A", "b": "B", "'": "\u2019"}
 
 
-def donor(labels: tuple[str, ...] | None = LABELS, width: int = 8, rows: int | None = None) -> Head:
-    """A head whose every value tells its row."""
-    rows = rows if rows is not None else len(labels or range(10))
-    weight = 100.0 * torch.arange(1, rows + 1)[:, None] + torch.arange(width)
-    return Head(weight, weight[:, 0] + 0.5, labels, None)
+def donor(width: int = 8) -> Head:
+    return Head(torch.ones(3, width), torch.ones(3), ("<pad>", "A", "B"), None)
 
 
 def batch() -> Batch:
@@ -116,7 +111,8 @@ def test_the_first_rule_that_matches_wins_and_every_parameter_is_planned_once(na
     assert [item.name for item in plan.parameters] == list(parameters)
     constants = {"toy": {"encoder.scale"}, "whisper": {"encoder.embed_positions.weight"}}.get(name, set())
     for item in plan.parameters:
-        assert item.shape == tuple(parameters[item.name].shape) and item.size == parameters[item.name].numel()
+        assert item.shape == tuple(parameters[item.name].shape)
+        assert item.size == parameters[item.name].numel()
         if item.name in constants:
             assert (item.origin, item.rule, item.scale) == ("constant", None, 0.0)
             continue
@@ -135,14 +131,16 @@ def test_plan_prints_and_serialises_every_parameter() -> None:
     saved = json.loads(json.dumps(plan.as_dict()))
     assert [row["name"] for row in saved["parameters"]] == [item.name for item in plan.parameters]
     assert saved["rules"][1] == {"pattern": r"encoder\.body\..*", "scale": 0.1, "after": 5}
-    assert saved["shared_labels"] == ["<blank>", " ", "'", "a", "b"]
+    assert saved["shared_labels"] == ["<blank>", "a", "b"]
     text = str(plan)
-    assert "5 labels grafted from the source: <blank> <space> ' a b" in text and "x 0.1 from step 5" in text
+    assert "3 labels grafted from the source: <blank> a b" in text
+    assert "x 0.1 from step 5" in text
     assert sum(int(row[1]) for row in plan.rows()) == len(plan.parameters)
     total = sum(item.size for item in plan.parameters)
     assert sum(int(row[2].replace(",", "")) for row in plan.rows()) == total
     assert f"{total:,} values, {plan.trainable:,} of them learn" in text
-    assert {"constant", "kept", "grafted"} == {row[3] for row in plan.rows()} and "frozen" in text
+    assert {"constant", "kept", "grafted"} == {row[3] for row in plan.rows()}
+    assert "frozen" in text
 
 
 @pytest.mark.parametrize(
@@ -174,10 +172,13 @@ def test_cut_drops_blocks_and_voids_the_donor() -> None:
     encoder = Toy()
     encoder.donor = donor()
     model, plan = Transfer(cut="body").apply(encoder, Ctc(VOCABULARY))
-    assert model.encoder.blocks == ("frontend", "body") and not plan.shared_labels
-    assert "cut after body" in str(plan) and not any("top" in item.name for item in plan.parameters)
+    assert model.encoder.blocks == ("frontend", "body")
+    assert not plan.shared_labels
+    assert "cut after body" in str(plan)
+    assert not any("top" in item.name for item in plan.parameters)
     assert {item.origin for item in plan.parameters if "objective" in item.name} == {"fresh"}
-    assert encoder.donor is not None and encoder.blocks == ("frontend", "body", "top")
+    assert encoder.donor is not None
+    assert encoder.blocks == ("frontend", "body", "top")
     with pytest.raises(PlanError, match="no output layer"):
         Transfer(cut="body", graft={"a": "A"}).apply(encoder, Ctc(VOCABULARY))
     with pytest.raises(PlanError, match="'bodies'"):
@@ -197,11 +198,13 @@ def test_fresh_renews_exactly_what_matches(name: str, patterns: tuple[str, ...])
     constants = {key for key in before if any(re.fullmatch(one, key) for one in encoder.constants)}
     names = {key for key, _ in encoder.named_parameters()} - constants
     matched = {key for key in names if re.fullmatch(patterns[0], f"encoder.{key}")}
-    assert matched and matched == fresh - {"objective.output.weight", "objective.output.bias"}
+    assert matched
+    assert matched == fresh - {"objective.output.weight", "objective.output.bias"}
     counts = {key for key, _ in encoder.named_buffers() if key in before and len(matched) == len(names)}
     assert changed(model.encoder, before) == matched | counts
     if name == "toy" and counts:
-        assert not model.encoder.body[0].running_mean.any() and model.encoder.body[0].num_batches_tracked == 0
+        assert not model.encoder.body[0].running_mean.any()
+        assert model.encoder.body[0].num_batches_tracked == 0
     assert not changed(encoder, before)
     with pytest.raises(PlanError, match="nowhere"):
         Transfer(fresh=("encoder.nowhere",)).apply(encoder, Ctc(VOCABULARY))
@@ -215,74 +218,14 @@ def test_surgery_and_training_leave_the_inputs_untouched(name: str) -> None:
     encoder.donor = given = donor(width=encoder.width)
     weight, before = given.weight.clone(), state(encoder)
     model, _ = Transfer().apply(encoder, objective)
-    assert objective.output is None and all(parameter.requires_grad for parameter in encoder.parameters())
+    assert objective.output is None
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
     with torch.no_grad():
         for value in (*model.parameters(), *model.buffers()):
             value.add_(1)
-    assert not changed(encoder, before) and encoder.donor is given and torch.equal(given.weight, weight)
-
-
-@pytest.mark.parametrize("graft", ["shared", TAKEN, {key: LABELS.index(value) for key, value in TAKEN.items()}])
-@pytest.mark.parametrize("half", [False, True])
-def test_shared_labels_take_the_donors_rows_whatever_their_place(graft: Any, half: bool) -> None:
-    old = donor()
-    if half:
-        old = Head(old.weight.half(), old.bias.half(), old.labels, old.contract)
-    model, plan = apply(Transfer(graft=graft), donor=old)
-    head, labels = model.objective.head, VOCABULARY.labels
-    assert plan.shared_labels == tuple(label for label in labels if label in TAKEN) and len(TAKEN) == 5
-    for index, label in enumerate(labels):
-        if label in TAKEN:
-            row = LABELS.index(TAKEN[label])
-            assert torch.equal(head.weight[index], old.weight[row].float())
-            assert head.bias[index] == old.bias[row].float()
-        else:
-            assert head.weight[index].abs().max() < 1 and head.bias[index].abs() < 1, "a fresh row"
-    assert {item.origin for item in plan.parameters if "objective" in item.name} == {"grafted"}
-    model, plan = apply(Transfer(graft="fresh"), donor=old)
-    assert model.objective.head.weight.abs().max() < 1 and not plan.shared_labels
-
-
-def test_labels_pass_through_the_contract_and_roles_have_many_names() -> None:
-    vocabulary = Vocabulary.from_texts(["é कि क्\u200dष ß"])
-    old = ("<blk>", "\u2581", "E\u0301", "ि", "क", "्", "\u200d", "ẞ", "-", ".", "[UNK]", "s", "ss", "'")
-    model, plan = Transfer().apply(Toy(), Ctc(vocabulary), donor(old))
-    assert plan.shared_labels == tuple(sorted(("", " ", "é", "ि", "क", "्", "\u200d", "ß")))
-    for label, was in {"": "<blk>", " ": "\u2581", "é": "E\u0301", "ि": "ि", "ß": "ẞ", "\u200d": "\u200d"}.items():
-        assert model.objective.head.bias[vocabulary.labels.index(label)] == 100 * (old.index(was) + 1) + 0.5
-    for blank, space in (("[PAD]", "<space>"), ("<blank>", " "), ("", "|")):
-        _, plan = Transfer().apply(Toy(), Ctc(vocabulary), donor((blank, space)))
-        assert plan.shared_labels == ("", " ")
-
-
-@pytest.mark.parametrize(
-    ("graft", "old", "message"),
-    [
-        ("shared", donor(("<pad>", "A", "a")), "'A' and 'a'"),
-        ("shared", donor(("'", "\u2019", "a")), "fold into one"),
-        ("shared", donor(("<pad>", "<blank>")), "fold into one"),
-        ("shared", donor(None), "no labels"),
-        ("shared", donor(width=9), "9 wide, the new head's 8"),
-        ({"a": 0}, donor(None, width=7), "7 wide"),
-        ("shared", donor(LABELS, rows=11), "10 labels for 11 rows"),
-        ({"a": 10}, donor(None), "10 rows, no row 10"),
-        ({"a": -1}, donor(None), "no row -1"),
-        ({"a": "A"}, donor(None), "no label 'A'"),
-        ({"a": "Q"}, donor(), "donor has no label 'Q'"),
-        ({"q": "A"}, donor(), "new head has no label 'q'"),
-        ({"a": "A"}, None, "no output layer"),
-    ],
-)
-def test_grafts_that_do_not_fit_are_refused(graft: Any, old: Head | None, message: str) -> None:
-    with pytest.raises(PlanError, match=re.escape(message)):
-        apply(Transfer(graft=graft), donor=old)
-
-
-def test_a_map_chooses_between_labels_that_fold_into_one() -> None:
-    model, _ = apply(Transfer(graft={"a": "a", "b": "A"}), donor=donor(("<pad>", "A", "a")))
-    assert model.objective.head.bias[[VOCABULARY.labels.index(x) for x in "ab"]].tolist() == [300.5, 200.5]
-    _, plan = apply(Transfer(), donor=donor(("<pad>", "Q", "q")))
-    assert plan.shared_labels == ("",), "labels that nobody needs may fold"
+    assert not changed(encoder, before)
+    assert encoder.donor is given
+    assert torch.equal(given.weight, weight)
 
 
 LOW = r"encoder\.(scale|frontend|body|subsampling|conv\d|layers\.0)\..*"
@@ -317,6 +260,8 @@ def test_what_the_plan_lets_learn_moves_and_nothing_else_does(name: str, low: tu
 def test_frozen_dropout_is_off() -> None:
     model, plan = apply(Transfer((Rule(r"encoder\..*", 0.0), Rule(r".*"))))
     set_live(model, plan, 0)
-    assert not any(module.training for module in model.encoder.modules()) and model.objective.dropout.training
+    assert not any(module.training for module in model.encoder.modules())
+    assert model.objective.dropout.training
     one, two = model.frames(batch()).values, model.frames(batch()).values
-    assert torch.equal(one, two) and not one.requires_grad
+    assert torch.equal(one, two)
+    assert not one.requires_grad

@@ -12,7 +12,7 @@ RECIPE = Recipe(
     data=("debian:asterisk-en", "debian:asterisk-es", "debian:asterisk-fr", "debian:asterisk-it"),
     source="random:conformer",
     transfer=scratch_transfer(),
-    settings=FitSettings(epochs=36, lr=1e-3, warmup=0.05, evaluations=12),
+    settings=FitSettings(epochs=30, lr=1e-3, warmup=0.05, evaluations=10),
     folds=16,
     run_folds=(0,),
     # Two of the four languages have one voice, so splitting by speaker would leave languages out of training.

@@ -26,12 +26,12 @@ class ConformerSettings:
         heads: attention heads.
         kernel: frames that a block's depthwise convolution sees; odd.
         expansion: hidden width of a feed-forward module over ``width``.
-        dropout: after every module.
+        dropout: after every module, over whole channels.
     """
 
     mel: MelSettings = field(default_factory=MelSettings)
     width: int = 144
-    layers: int = 6
+    layers: int = 5
     heads: int = 4
     kernel: int = 15
     expansion: int = 4
@@ -82,7 +82,7 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         hidden: Tensor = self.contract(functional.silu(self.expand(self.norm(x))))
-        return functional.dropout(hidden, self.dropout, self.training)
+        return _drop_channels(hidden, self.dropout if self.training else 0.0)
 
 
 class Attention(nn.Module):
@@ -105,7 +105,15 @@ class Attention(nn.Module):
             _rotate(query), _rotate(key), value, attn_mask=attention_mask(lengths, time)
         )
         mixed: Tensor = self.project_out(attended.transpose(1, 2).reshape(batch, time, width))
-        return functional.dropout(mixed, self.dropout, self.training)
+        return _drop_channels(mixed, self.dropout if self.training else 0.0)
+
+
+def _drop_channels(x: Tensor, rate: float) -> Tensor:
+    """Dropout of (B, T, D) with one mask for all frames of an item (Gal and Ghahramani 2016, arXiv:1512.05287).
+
+    On a CPU a mask for every value costs a tenth of the training time; this one costs nothing.
+    """
+    return x if rate == 0 else functional.dropout1d(x.transpose(1, 2), rate).transpose(1, 2)
 
 
 def _rotate(x: Tensor) -> Tensor:
@@ -136,7 +144,7 @@ class Convolution(nn.Module):
         gated = zero_beyond(functional.glu(self.gate(self.norm(x))), lengths)
         mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
         projected: Tensor = self.project(functional.silu(self.inner_norm(mixed)))
-        return functional.dropout(projected, self.dropout, self.training)
+        return _drop_channels(projected, self.dropout if self.training else 0.0)
 
 
 class ConformerLayer(nn.Module):
@@ -172,7 +180,6 @@ class Conformer(Encoder):
         self.sizes = sizes or ConformerSettings()
         self.mel = LogMel(self.sizes.mel)
         self.subsampling = Subsampling(self.sizes.mel.n_mels, self.sizes.width)
-        self.dropout = nn.Dropout(self.sizes.dropout)
         self.layers = nn.ModuleList(ConformerLayer(self.sizes) for _ in range(self.sizes.layers))
         self.width = self.sizes.width
         self.sample_rate = self.sizes.mel.sample_rate
@@ -199,7 +206,7 @@ class Conformer(Encoder):
             return self.layers[int(name.removeprefix("layer"))](x, lengths), lengths
         features, lengths = self.mel(x, lengths)
         x, lengths = self.subsampling(self._augmented(features, lengths), lengths)
-        return self.dropout(x), lengths
+        return x, lengths
 
     def _drop_after(self, name: str) -> None:
         kept = 0 if name == "frontend" else int(name.removeprefix("layer")) + 1

@@ -1,0 +1,101 @@
+"""Tests of the graft: which rows of an old output layer a new one takes, matched by what their labels are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from speechtransfer.encoders.conformer import Conformer, ConformerSettings
+from speechtransfer.errors import PlanError
+from speechtransfer.features import MelSettings
+from speechtransfer.model import Model
+from speechtransfer.objectives import Ctc
+from speechtransfer.text import Vocabulary
+from speechtransfer.transfer import Plan, Transfer
+from speechtransfer.weights import Head
+
+torch.set_num_threads(1)
+VOCABULARY = Vocabulary.from_texts(["ab'c d"])
+LABELS = ("<s>", "<pad>", "</s>", "<unk>", "|", "A", "B", "\u2019", "Z", "7")
+TAKEN = {"": "<pad>", " ": "|", "a": "A", "b": "B", "'": "\u2019"}
+
+
+def donor(labels: tuple[str, ...] | None = LABELS, width: int = 8, rows: int | None = None) -> Head:
+    """A head whose every value tells its row."""
+    rows = rows if rows is not None else len(labels or range(10))
+    weight = 100.0 * torch.arange(1, rows + 1)[:, None] + torch.arange(width)
+    return Head(weight, weight[:, 0] + 0.5, labels, None)
+
+
+def apply(transfer: Transfer, old: Head | None, vocabulary: Vocabulary = VOCABULARY) -> tuple[Model, Plan]:
+    torch.manual_seed(5)
+    encoder = Conformer(ConformerSettings(MelSettings(n_mels=24), width=8, layers=0, heads=2))
+    return transfer.apply(encoder, Ctc(vocabulary), old)
+
+
+@pytest.mark.parametrize("graft", ["shared", TAKEN, {key: LABELS.index(value) for key, value in TAKEN.items()}])
+@pytest.mark.parametrize("half", [False, True])
+def test_shared_labels_take_the_donors_rows_whatever_their_place(graft: Any, half: bool) -> None:
+    old = donor()
+    if half:
+        old = Head(old.weight.half(), old.bias.half(), old.labels, old.contract)
+    model, plan = apply(Transfer(graft=graft), old)
+    head, labels = model.objective.head, VOCABULARY.labels
+    assert plan.shared_labels == tuple(label for label in labels if label in TAKEN)
+    assert len(TAKEN) == 5
+    for index, label in enumerate(labels):
+        if label in TAKEN:
+            row = LABELS.index(TAKEN[label])
+            assert torch.equal(head.weight[index], old.weight[row].float())
+            assert head.bias[index] == old.bias[row].float()
+        else:
+            assert max(head.weight[index].abs().max(), head.bias[index].abs()) < 1, "a fresh row"
+    assert {item.origin for item in plan.parameters if "objective" in item.name} == {"grafted"}
+    model, plan = apply(Transfer(graft="fresh"), old)
+    assert model.objective.head.weight.abs().max() < 1
+    assert not plan.shared_labels
+
+
+def test_labels_pass_through_the_contract_and_roles_have_many_names() -> None:
+    vocabulary = Vocabulary.from_texts(["é कि क्\u200dष ß"])
+    old = ("<blk>", "\u2581", "E\u0301", "ि", "क", "्", "\u200d", "ẞ", "-", ".", "[UNK]", "s", "ss", "'")
+    model, plan = apply(Transfer(), donor(old), vocabulary)
+    assert plan.shared_labels == tuple(sorted(("", " ", "é", "ि", "क", "्", "\u200d", "ß")))
+    for label, was in {"": "<blk>", " ": "\u2581", "é": "E\u0301", "ि": "ि", "ß": "ẞ", "\u200d": "\u200d"}.items():
+        assert model.objective.head.bias[vocabulary.labels.index(label)] == 100 * (old.index(was) + 1) + 0.5
+    for blank, space in (("[PAD]", "<space>"), ("<blank>", " "), ("", "|")):
+        _, plan = apply(Transfer(), donor((blank, space)), vocabulary)
+        assert plan.shared_labels == ("", " ")
+
+
+@pytest.mark.parametrize(
+    ("graft", "old", "message"),
+    [
+        ("shared", donor(("<pad>", "A", "a")), "'A' and 'a'"),
+        ("shared", donor(("'", "\u2019", "a")), "fold into one"),
+        ("shared", donor(("<pad>", "<blank>")), "fold into one"),
+        ("shared", donor(None), "no labels"),
+        ("shared", donor(width=9), "9 wide, the new head's 8"),
+        ({"a": 0}, donor(None, width=7), "7 wide"),
+        ("shared", donor(LABELS, rows=11), "10 labels for 11 rows"),
+        ({"a": 10}, donor(None), "10 rows, no row 10"),
+        ({"a": -1}, donor(None), "no row -1"),
+        ({"a": "A"}, donor(None), "no label 'A'"),
+        ({"a": "Q"}, donor(), "donor has no label 'Q'"),
+        ({"q": "A"}, donor(), "new head has no label 'q'"),
+        ({"a": "A"}, None, "no output layer"),
+    ],
+)
+def test_grafts_that_do_not_fit_are_refused(graft: Any, old: Head | None, message: str) -> None:
+    with pytest.raises(PlanError, match=re.escape(message)):
+        apply(Transfer(graft=graft), old)
+
+
+def test_a_map_chooses_between_labels_that_fold_into_one() -> None:
+    model, _ = apply(Transfer(graft={"a": "a", "b": "A"}), donor(("<pad>", "A", "a")))
+    assert model.objective.head.bias[[VOCABULARY.labels.index(x) for x in "ab"]].tolist() == [300.5, 200.5]
+    _, plan = apply(Transfer(), donor(("<pad>", "Q", "q")))
+    assert plan.shared_labels == ("",), "labels that nobody needs may fold"
