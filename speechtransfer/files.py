@@ -38,6 +38,38 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         ) from error
 
 
+def read_text_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, split at line feeds alone: transcripts may hold other separators.
+
+    Raises:
+        DataError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error}). Save it as UTF-8.") from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file that this package wrote.
+
+    Raises:
+        DataError: it cannot be read, or a line is damaged.
+    """
+    rows = []
+    for number, line in enumerate(read_text_lines(path), 1):
+        try:
+            row = json.loads(line) if line else {}
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: is damaged ({error}). Make the file again.") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number}: is not a JSON object. Make the file again.")
+        rows += [row] if row else []
+    return rows
+
+
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write JSON Lines atomically, keeping non-Latin text readable."""
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import overload
 
 from speechtransfer.errors import DataError
-from speechtransfer.files import write_lines
+from speechtransfer.files import read_text_lines, write_lines
 
 SPLITS = ("train", "dev", "test")
 
@@ -155,12 +155,7 @@ def read_manifest(path: str | Path, audio_roots: Sequence[str | Path] = ()) -> M
             an audio path outside the allowed folders, or the same utterance twice.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    lines = read_text_lines(path)
     base = path.parent.resolve()
     roots = [base, *(Path(root).resolve() for root in audio_roots)]
     rows = []

@@ -15,7 +15,7 @@ from speechtransfer.doctor import examine, require
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import refuse_contamination
-from speechtransfer.files import write_lines
+from speechtransfer.files import read_lines, write_lines
 from speechtransfer.fit import FitSettings
 from speechtransfer.manifest import Manifest, Utterance, write_ledger
 from speechtransfer.report import write_card, write_report
@@ -245,7 +245,7 @@ def _longer(settings: FitSettings, factor: float) -> FitSettings:
 
 
 def _history(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return read_lines(folder / "history.jsonl")
 
 
 def _pooled(outcomes: list[Outcome]) -> Outcome:
@@ -281,7 +281,7 @@ def _pool_predictions(out: Path, numbers: Any) -> None:
     lines = []
     for fold in numbers:
         path = out / "folds" / str(fold) / "predictions" / "test.jsonl"
-        lines += [{**json.loads(line), "fold": fold} for line in path.read_text().splitlines()]
+        lines += [{**line, "fold": fold} for line in read_lines(path)]
     write_lines(out / "predictions" / "test.jsonl", lines)
 
 

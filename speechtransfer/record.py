@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from speechtransfer.errors import DataError
-from speechtransfer.files import write_atomically
+from speechtransfer.files import read_lines, write_atomically
 
 BEGIN, END = "<!-- results: generated from results.jsonl -->", "<!-- /results -->"
 #: Changes to these do not make a tree dirty: they are what recording itself writes, or prose about it.
@@ -91,11 +91,11 @@ def read_results(path: Path) -> list[Result]:
     if not path.is_file():
         return []
     results = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for values in read_lines(path):
         try:
-            results.append(Result(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}:{number}: is no result ({error}). This file is written by the machine.") from error
+            results.append(Result(**values))
+        except TypeError as error:
+            raise DataError(f"{path}: holds what is no result ({error}). It is written by the machine.") from error
     return results
 
 

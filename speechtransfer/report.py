@@ -5,95 +5,26 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from itertools import groupby
 from math import prod
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
 from speechtransfer import pictures
 from speechtransfer.audio import probe, read
-from speechtransfer.checkpoint import read_json
-from speechtransfer.errors import AudioError, SourceError
+from speechtransfer.errors import AudioError
 from speechtransfer.files import write_atomically
 from speechtransfer.manifest import LedgerRow, ledger_counts
 from speechtransfer.pictures import Curve, called, folded, plain, table, told, wrapped
-from speechtransfer.score import Estimate, substitutions
+from speechtransfer.rundata import Heard, Run, Values, blaming, lines_of, optional, read_run, rows_of
+from speechtransfer.score import substitutions
 
 EXAMPLES = 6  # utterances of a kind, enough to see a pattern
 LISTED = 100  # rows of a table that unfolds; the run folder's file holds the rest
 DRAWN_SECONDS = 12.0  # of an utterance in a spectrogram; more is too fine to see
 SUSPECT_RATE = 0.3  # error rate from which a confident transcript casts doubt on its reference
-_NOT_TESTS = frozenset({"baselines", "verdict", "source", "unseen_floor", "manifest"})
-_TASKS = {"ctc": "speech recognition", "keywords": "keyword spotting"}
-_MEANING = {
-    "speaker-dependent": "training and test share their speakers. One voice is one voice: nothing here says "
-    "how well other people are recognised.",
-    "contaminated": "Such figures are worth nothing; test on other recordings.",
-}
-_Kind = TypeVar("_Kind", "Heard", LedgerRow)
-_Values = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A row of ``predictions/<split>.jsonl``."""
-
-    id: str
-    reference: str
-    hypothesis: str
-    errors: float
-    count: float
-    audio: str | None = None
-    start: float | None = None
-    end: float | None = None
-    confidence: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse values of the wrong kind while it is known which file they are from."""
-        texts, numbers = (self.id, self.reference, self.hypothesis), (self.errors, self.count)
-        if not all(isinstance(one, str) for one in texts) or not all(one >= 0 for one in numbers):
-            raise TypeError("id, reference and hypothesis are text, errors and count are numbers")
-
-    @property
-    def rate(self) -> float:
-        """Errors over reference units."""
-        return self.errors / max(self.count, 1)
-
-
-@dataclass(frozen=True)
-class _Result:
-    test: str
-    system: str
-    figures: dict[str, Estimate]
-    notes: list[str]
-
-
-@dataclass(frozen=True)
-class _Run:
-    folder: Path
-    metrics: _Values
-    results: list[_Result]
-    limits: list[str]  # what the reader of the figures must be told
-
-    @property
-    def title(self) -> str:
-        source, language = self.part("source").get("id"), self.metrics.get("language")
-        task = _TASKS.get(str(self.metrics.get("task")), self.metrics.get("task") or "task not recorded")
-        return f"{source or 'unknown source'} adapted to {language or 'a language not recorded'}: {task}"
-
-    @property
-    def verdict(self) -> str:
-        said = self.part("verdict").get("text") or self.metrics.get("verdict")
-        return str(said or "No verdict: nothing is claimed about what transfer bought.")
-
-    def part(self, name: str) -> _Values:
-        """An object within the metrics; empty where there is none."""
-        found = self.metrics.get(name)
-        return found if isinstance(found, dict) else {}
 
 
 def write_report(folder: Path) -> Path:
@@ -105,9 +36,9 @@ def write_report(folder: Path) -> Path:
         SourceError: a file of the folder is damaged, or ``metrics.json`` is missing.
         DataError: the page cannot be written.
     """
-    run = _read(Path(folder))
+    run = read_run(Path(folder))
     paths = sorted((run.folder / "predictions").glob("*.jsonl"))
-    splits = {path.stem: _rows(Heard, path) for path in paths}
+    splits = {path.stem: rows_of(Heard, path) for path in paths}
     tests = sorted(splits.keys() - {"train", "dev"}, key=lambda name: (name != "test", name))
     tested = splits[tests[0]] if tests else []
     spelled = any("cer" in one.figures for one in run.results)
@@ -120,7 +51,7 @@ def write_report(folder: Path) -> Path:
         "One utterance": _utterance(run.folder, wrong or tested, spelled),
         "Suspicious references": _suspicious(splits, spelled),
         "Plan": _plan(run.folder / "plan.json"),
-        "Ledger": _ledger(_rows(LedgerRow, run.folder / "ledger.jsonl")),
+        "Ledger": _ledger(rows_of(LedgerRow, run.folder / "ledger.jsonl")),
         "How to reproduce": _reproduce(run),
     }
     path = run.folder / "report.html"
@@ -135,7 +66,7 @@ def write_card(folder: Path) -> Path:
         SourceError: a file of the folder is damaged, or ``metrics.json`` is missing.
         DataError: the card cannot be written.
     """
-    run = _read(Path(folder))
+    run = read_run(Path(folder))
     verb = "spot" if run.metrics.get("task") == "keywords" else "transcribe"
     header, rows = _table(run)
     limits = [
@@ -158,73 +89,7 @@ def write_card(folder: Path) -> Path:
     return path
 
 
-def _read(folder: Path) -> _Run:
-    path = folder / "metrics.json"
-    metrics = read_json(path)
-    with _blaming(path):
-        systems = {**(metrics.get("baselines") or {}), "this run": metrics}
-        results = [one for name in ("this run", *systems) for one in _results(systems.pop(name, {}), name)]
-        tests = sorted({one.test for one in results}, key=lambda name: (name != "test", name))
-        results.sort(key=lambda one: tests.index(one.test))  # the systems of a test set under one another
-        if not results:
-            raise ValueError("no figure of any test set")
-        return _Run(folder, metrics, results, _limits(metrics, results))
-
-
-def _limits(metrics: _Values, results: Sequence[_Result]) -> list[str]:
-    notes = dict.fromkeys(note for one in results for note in one.notes)
-    limits = [": ".join(filter(None, (note, _MEANING.get(note.split(":")[0])))) for note in notes]
-    if metrics.get("unseen_floor"):
-        floor = told("cer", _estimate(metrics["unseen_floor"]))
-        limits.append(f"Letters that training never saw make up {floor}; no CER can be lower.")
-    return limits
-
-
-@contextmanager
-def _blaming(path: Path) -> Iterator[None]:
-    """Turn what damaged values do to their reader into an error that names their file."""
-    try:
-        yield
-    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise SourceError(f"{path}: is not what a run writes ({error!r}). Train or score again.") from error
-
-
-def _results(values: _Values, system: str) -> list[_Result]:
-    tests = {name: one for name, one in values.items() if name not in _NOT_TESTS and isinstance(one, dict)}
-    results = []
-    for test, entry in tests.items():
-        named = {name: one for name, one in entry.items() if isinstance(one, dict) and "value" in one}
-        figures = {name: _estimate(one) for name, one in named.items()}
-        results += [_Result(test, system, figures, list(entry.get("notes") or ()))] if figures else []
-    return results
-
-
-def _estimate(values: _Values) -> Estimate:
-    value, low, high = (float(values[name]) for name in ("value", "low", "high"))
-    return Estimate(value, low, high, int(values["count"]))
-
-
-def _optional(path: Path) -> Any:
-    return read_json(path) if path.exists() else {}
-
-
-def _lines(path: Path) -> list[_Values]:
-    """The objects of a JSON Lines file; none where there is no file."""
-    # Not splitlines: a transcript may hold one of Unicode's further line ends.
-    lines = path.read_text("utf-8", "replace").split("\n") if path.exists() else []
-    with _blaming(path):
-        return [{**json.loads(line)} for line in lines if line.strip()]
-
-
-def _rows(kind: type[_Kind], path: Path) -> list[_Kind]:
-    """The file's rows, without the fields that a later version may have added."""
-    names = {field.name for field in fields(kind)}
-    rows = [{name: one for name, one in row.items() if name in names} for row in _lines(path)]
-    with _blaming(path):
-        return [kind(**row) for row in rows]
-
-
-def _table(run: _Run) -> tuple[list[str], list[list[str]]]:
+def _table(run: Run) -> tuple[list[str], list[list[str]]]:
     """Header and rows of every figure of every system on every test set."""
     names = list(dict.fromkeys(name for one in run.results for name in one.figures))
     header = ["test", "system", *(called(name) for name in names)]
@@ -232,16 +97,16 @@ def _table(run: _Run) -> tuple[list[str], list[list[str]]]:
     return header, [[one.test, one.system, *row] for one, row in zip(run.results, cells, strict=True)]
 
 
-def _facts(run: _Run) -> list[tuple[str, str]]:
+def _facts(run: Run) -> list[tuple[str, str]]:
     """What the run was made from and what it cost; what was not recorded says so."""
-    values, source, recipe = run.metrics, run.part("source"), _optional(run.folder / "recipe.json")
+    values, source, recipe = run.metrics, run.part("source"), optional(run.folder / "recipe.json")
 
     def number(name: str, form: str, unit: str = "", scale: float = 1.0) -> str | None:
         return None if values.get(name) is None else f"{format(float(values[name]) / scale, form)}{unit}"
 
     prints = run.part("manifest") or (recipe.get("manifest") if isinstance(recipe, dict) else None)
     prints = prints if isinstance(prints, dict) else {}
-    with _blaming(run.folder / "metrics.json"):
+    with blaming(run.folder / "metrics.json"):
         facts = [
             ("Source", source.get("id")),
             ("Source's licence", source.get("licence") or "it states none"),
@@ -258,7 +123,7 @@ def _facts(run: _Run) -> list[tuple[str, str]]:
     return [(name, str(value or "not recorded")) for name, value in facts]
 
 
-def _headline(run: _Run) -> str:
+def _headline(run: Run) -> str:
     header, rows = _table(run)
     caption = '<p class="dim">Each figure with its 95% interval and what it counts.</p>'
     notes = "".join(wrapped("p", f"⚠ {limit}", "note") for limit in run.limits)
@@ -274,8 +139,8 @@ def _learning(folder: Path) -> str:
     for name, home in homes.items():
         for path in [home / "history.jsonl", *sorted(home.glob("folds/*/history.jsonl"))]:
             points: dict[str, list[tuple[float, float]]] = {}
-            rows = _lines(path)
-            with _blaming(path):
+            rows = lines_of(path)
+            with blaming(path):
                 for row in rows:
                     points.setdefault("training loss", []).append((row["step"], row["loss"]))
                     for metric, estimate in (row.get("dev") or {}).items():
@@ -357,7 +222,7 @@ def _suspicious(splits: dict[str, list[Heard]], spelled: bool) -> str:
 def _plan(path: Path) -> str:
     """The plan with neighbours of one fate folded."""
 
-    def fate(item: _Values) -> tuple[Any, ...]:
+    def fate(item: Values) -> tuple[Any, ...]:
         return (
             ".".join(item["name"].split(".")[:3]),
             item["origin"],
@@ -366,8 +231,8 @@ def _plan(path: Path) -> str:
             item["after"],
         )
 
-    plan, rows = _optional(path), []
-    with _blaming(path):
+    plan, rows = optional(path), []
+    with blaming(path):
         for (name, origin, rule, scale, after), group in groupby(plan.get("parameters", []), fate):
             items = list(group)
             name = items[0]["name"] if len(items) == 1 else f"{name}.*"
@@ -392,8 +257,8 @@ def _ledger(ledger: Sequence[LedgerRow]) -> str:
     return "".join(parts)
 
 
-def _reproduce(run: _Run) -> str:
-    recipe = _optional(run.folder / "recipe.json")
+def _reproduce(run: Run) -> str:
+    recipe = optional(run.folder / "recipe.json")
     shown = wrapped("pre", json.dumps(recipe, indent=1, ensure_ascii=False))
     return table(("", ""), _facts(run)) + (folded("recipe.json", shown) if recipe else "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import resource
 import sys
@@ -20,7 +19,7 @@ from speechtransfer.doctor import learnable
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import DataError
 from speechtransfer.evaluate import evaluate, predict
-from speechtransfer.files import write_lines
+from speechtransfer.files import read_lines, write_lines
 from speechtransfer.fit import FitSettings, History, fit
 from speechtransfer.manifest import LedgerRow, Manifest, write_ledger
 from speechtransfer.model import Model
@@ -29,6 +28,8 @@ from speechtransfer.objectives.contract import Prediction
 from speechtransfer.score import Scores, Transcription, score_transcriptions, unseen_floor
 from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Plan, Transfer
+
+_TRANSCRIPTION = ("id", "reference", "hypothesis", "group")
 
 
 @dataclass(frozen=True)
@@ -183,11 +184,7 @@ def read_predictions(path: Path) -> list[Transcription]:
     Raises:
         DataError: a line is damaged.
     """
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            values = json.loads(line)
-            rows.append(Transcription(*(values[name] for name in ("id", "reference", "hypothesis", "group"))))
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}:{number}: is no prediction ({error}).") from error
-    return rows
+    try:
+        return [Transcription(*(row[name] for name in _TRANSCRIPTION)) for row in read_lines(path)]
+    except KeyError as error:
+        raise DataError(f"{path}: a line has no {error}. Test the run again.") from error

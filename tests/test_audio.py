@@ -95,9 +95,7 @@ def test_a_span_is_that_part_of_the_file(tmp_path: Path) -> None:
     ("span", "message"),
     [((0.5, 1.2), "beyond"), ((1.0, None), "beyond"), ((-0.1, 0.5), "beyond"), ((0.5, 0.5), "empty")],
 )
-def test_an_impossible_span_is_refused(
-    tmp_path: Path, span: tuple[float, float | None], message: str
-) -> None:
+def test_an_impossible_span_is_refused(tmp_path: Path, span: tuple[float, float | None], message: str) -> None:
     with pytest.raises(AudioError, match=message):
         audio.read(saved(tmp_path / "a.wav", tone(1.0)), RATE, *span)
 
@@ -250,9 +248,7 @@ def test_speed_leaves_its_input_alone_and_refuses_nonsense() -> None:
             audio.change_speed(wave, factor)
 
 
-def test_recordings_are_decoded_once_within_the_budget(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recordings_are_decoded_once_within_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [Utterance(saved(tmp_path / f"{index}.wav", tone(0.1 * (index + 1)))) for index in range(3)]
     rows.append(Utterance(rows[2].audio, start=0.1, end=0.2))
     decoded = []

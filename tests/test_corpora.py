@@ -96,9 +96,7 @@ def test_split_folders_above_class_folders(tmp_path: Path) -> None:
     manifest = corpora.load(str(tmp_path))
     assert manifest.splits == ("train", "dev", "test") and len(manifest) == 4
     assert {row.label for row in manifest} == {"yes", "no"}
-    assert [(row.split, row.reason) for row in manifest.ledger] == [
-        ("test", "not directly in a class folder")
-    ]
+    assert [(row.split, row.reason) for row in manifest.ledger] == [("test", "not directly in a class folder")]
 
 
 def test_a_word_may_be_called_test(tmp_path: Path) -> None:
@@ -234,8 +232,7 @@ def test_asterisk_lines_that_say_what_the_clip_says(tmp_path: Path) -> None:
     prompts = unpacked(
         tmp_path,
         "asterisk-it",
-        "activated: Attivato.\nhello:  Che cosa?\nletters/dash: trattino [-]\nletters/O: o\n"
-        "again: again: Ancora",
+        "activated: Attivato.\nhello:  Che cosa?\nletters/dash: trattino [-]\nletters/O: o\nagain: again: Ancora",
         "activated hello letters/dash letters/o again",
     )
     manifest = debian.read_prompts(tmp_path, prompts)
@@ -292,9 +289,7 @@ def test_asterisk_lines_and_files_are_all_accounted_for(tmp_path: Path) -> None:
 
 def test_latin_letters_in_a_russian_line(tmp_path: Path) -> None:
     transcript = "vm-first: первoe\nvm-last: последнее"  # the first ends in Latin o and e
-    manifest = debian.read_prompts(
-        tmp_path, unpacked(tmp_path, "asterisk-ru", transcript, "vm-first vm-last")
-    )
+    manifest = debian.read_prompts(tmp_path, unpacked(tmp_path, "asterisk-ru", transcript, "vm-first vm-last"))
     assert texts(manifest) == {"vm-last": "последнее"}
     assert dropped(manifest)["vm-first.wav"].startswith("Latin letters")
 

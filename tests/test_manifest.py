@@ -170,8 +170,7 @@ def test_another_seed_is_another_cut() -> None:
 def test_spans_of_one_recording_stay_together() -> None:
     given = Manifest(
         tuple(
-            Utterance(Path(f"/c/{index // 4}.wav"), start=index, end=index + 1, text=str(index))
-            for index in range(40)
+            Utterance(Path(f"/c/{index // 4}.wav"), start=index, end=index + 1, text=str(index)) for index in range(40)
         )
     )
     for part in manifests.folds(given, 5, 0, seconds):

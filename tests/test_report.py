@@ -79,10 +79,7 @@ def write(path, values):
 
 
 def history(start):
-    rows = [
-        {"step": step, "epoch": step, "loss": start / step, "lr": 1e-3, "seconds": step}
-        for step in range(1, 9)
-    ]
+    rows = [{"step": step, "epoch": step, "loss": start / step, "lr": 1e-3, "seconds": step} for step in range(1, 9)]
     return [row | {"dev": {"cer": estimate(1 / row["step"])}} for row in rows]
 
 
@@ -180,9 +177,7 @@ def test_every_text_is_escaped(run):
 
 def test_nothing_is_loaded_from_anywhere(run):
     page = Page(write_report(run))
-    links = [
-        value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset", "data")
-    ]
+    links = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset", "data")]
     assert links and all(value.startswith(("#", "data:image/png")) for value in links)
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page.source))
     assert "@import" not in page.source
@@ -217,9 +212,7 @@ def test_folds_are_drawn_and_counted(bare):
 
 def test_plan_and_ledger_are_summarised(run):
     text = Page(write_report(run)).text
-    assert (
-        "encoder.layers.0.*" in text and "136" in text and "× 0.1 from step 200" in text and "frozen" in text
-    )
+    assert "encoder.layers.0.*" in text and "136" in text and "× 0.1 from step 200" in text and "frozen" in text
     assert "digits: 2" in text and "holds 7" in text and "clips/q.wav" in text
     assert "<blank> ␣ а" in text and "cut after layers.2" in text
 
@@ -296,9 +289,7 @@ def test_card_holds_what_a_stranger_needs(run):
     assert "<i>" not in card
 
 
-@pytest.mark.parametrize(
-    "name", ["metrics.json", "plan.json", "recipe.json", "history.jsonl", "ledger.jsonl"]
-)
+@pytest.mark.parametrize("name", ["metrics.json", "plan.json", "recipe.json", "history.jsonl", "ledger.jsonl"])
 @pytest.mark.parametrize("content", ["{", "[1, 2]\n", '{"test": {"cer": {"value": "x"}}, "parameters": 3}'])
 def test_a_damaged_file_is_named_and_nothing_is_written(run, name, content):
     (run / name).write_text("{" if name == "recipe.json" else content)  # a recipe may be any JSON
@@ -352,9 +343,7 @@ def test_unknown_fields_unicode_line_ends_and_half_surrogates_pass(run):
 
 @pytest.mark.parametrize("said, heard", PAIRS)
 def test_alignment_loses_no_letter(said, heard):
-    columns = re.findall(
-        r'<span class="(\w+)"[^>]*>(<.*?>.*?</\w+>)(<.*?>.*?</\w+>)</span>', alignment(said, heard)
-    )
+    columns = re.findall(r'<span class="(\w+)"[^>]*>(<.*?>.*?</\w+>)(<.*?>.*?</\w+>)</span>', alignment(said, heard))
     page = HTMLParser(convert_charrefs=True)
     read = []
     page.handle_data = read.append

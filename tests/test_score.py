@@ -36,10 +36,7 @@ from speechtransfer.score import (
 
 def levenshtein(reference, hypothesis):
     """The textbook table, cell by cell."""
-    table = [
-        [i + j if not i or not j else 0 for j in range(len(hypothesis) + 1)]
-        for i in range(len(reference) + 1)
-    ]
+    table = [[i + j if not i or not j else 0 for j in range(len(hypothesis) + 1)] for i in range(len(reference) + 1)]
     for i, said in enumerate(reference, 1):
         for j, heard in enumerate(hypothesis, 1):
             table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (said != heard))
@@ -87,9 +84,7 @@ def test_a_perfect_transcript_scores_zero_and_never_with_zero_width():
     for metric in ("cer", "wer"):
         estimate = scores[metric]
         assert (estimate.value, estimate.low) == (0, 0)
-        assert estimate.high == pytest.approx(
-            1 - 0.025 ** (1 / estimate.count)
-        )  # Clopper and Pearson at zero
+        assert estimate.high == pytest.approx(1 - 0.025 ** (1 / estimate.count))  # Clopper and Pearson at zero
     right = score_labels([Transcription(str(i), "abc"[i % 3], "abc"[i % 3], str(i)) for i in range(30)])
     for estimate in right.metrics.values():
         assert estimate.high == 1
@@ -142,9 +137,7 @@ def test_the_interval_covers_the_truth_about_95_times_in_100():
     for trial in range(200):
         # Prompts differ in difficulty, and a prompt's recordings share it.
         difficulty = np.repeat(draw.beta(3, 7, size=60), 3)
-        estimate = error_rate(
-            draw.binomial(10, difficulty), np.full(180, 10), groups, seed=trial, resamples=500
-        )
+        estimate = error_rate(draw.binomial(10, difficulty), np.full(180, 10), groups, seed=trial, resamples=500)
         covered += estimate.low <= truth <= estimate.high
     assert 0.90 <= covered / 200 <= 0.99
 
@@ -335,9 +328,7 @@ def test_pooled_folds_equal_one_test_of_everything():
     assert pooled.metrics == score_transcriptions(rows).metrics
     assert pooled.rows == parts[0].rows + parts[1].rows
     assert pooled.notes == ("speaker-dependent",)
-    labelled = [
-        score_labels([Transcription(f"{k}{i}", "a", "ab"[i % 2], str(i)) for i in range(6)]) for k in "xy"
-    ]
+    labelled = [score_labels([Transcription(f"{k}{i}", "a", "ab"[i % 2], str(i)) for i in range(6)]) for k in "xy"]
     assert pool(labelled)["accuracy"].count == 12
 
 

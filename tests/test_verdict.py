@@ -37,9 +37,7 @@ def test_help_is_claimed_with_its_figures():
 
 def test_harm_is_claimed_as_plainly():
     verdict = judge(BAD, GOOD)
-    assert verdict.text.startswith(
-        "Transfer hurts: CER 45.0% against 9.8% from scratch, 361.5% relative higher"
-    )
+    assert verdict.text.startswith("Transfer hurts: CER 45.0% against 9.8% from scratch, 361.5% relative higher")
     assert verdict.difference.low > 0
 
 

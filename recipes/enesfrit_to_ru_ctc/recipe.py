@@ -16,13 +16,13 @@ ALL = Recipe(
     source="enesfrit",
     language="rus",
     transfer=Transfer((Rule(r"encoder\..*"), Rule(r"objective\..*"))),
-    settings=FitSettings(epochs=25, lr=1e-3, evaluations=5),
-    scratch=Scratch(rates=(5e-4, 1e-3, 2e-3), factor=3.0, folds=1),
+    settings=FitSettings(epochs=20, lr=1e-3, evaluations=5),
+    scratch=Scratch(rates=(5e-4, 1e-3, 2e-3), search=0.5, factor=2.0, folds=1),
 )
 FOUR = replace(
     ALL,
     train_minutes=4.0,
-    settings=replace(ALL.settings, epochs=45),
-    scratch=Scratch(rates=(5e-4, 1e-3, 2e-3), factor=3.0, folds=5),
+    settings=replace(ALL.settings, epochs=32),
+    scratch=replace(ALL.scratch, folds=5),
 )
 RECIPES = {"4min": FOUR, "all": ALL}
