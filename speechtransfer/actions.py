@@ -153,6 +153,8 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
         console.print(f"  said:  {escape(row.reference)}\n  heard: {escape(row.hypothesis)}\n")
     for out, outcome in outcomes.items():
         facts = outcome.metrics
+        if facts["unseen_floor"]["value"]:
+            console.print(f"{out.name}: no CER can be under {_figure(facts['unseen_floor'])}, unseen characters")
         console.print(
             f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training on {facts['device']}, padding "
             f"{facts['padding_waste']:.1%}, peak memory {facts['peak_memory_mb']} MiB)"

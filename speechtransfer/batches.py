@@ -145,9 +145,15 @@ class TrainingBatches:
         """The batches of one epoch, from number ``first`` on; the next is read while one is learnt from."""
         groups, speeds, _ = self.plan(epoch)
 
+        def sound(index: int) -> np.ndarray:
+            row = self.manifest[index]
+            wave = self.recordings(row)
+            changed = change_speed(wave, speeds[index])
+            # A header's seconds round otherwise than the samples do, and a span may overrun its file.
+            return changed if self._fits(row, len(changed)) else change_speed(wave, 1.0)
+
         def load(group: list[int]) -> Batch:
-            rows = [self.manifest[index] for index in group]
-            return collate(rows, [change_speed(self.recordings(self.manifest[i]), speeds[i]) for i in group])
+            return collate([self.manifest[index] for index in group], [sound(index) for index in group])
 
         return prefetched([*groups[first:]], load)
 
@@ -168,7 +174,18 @@ def scoring_batches(manifest: Manifest, recordings: Recordings, seconds: float, 
         rows = [manifest[index] for index in group]
         return collate(rows, [recordings(row) for row in rows])
 
-    return prefetched(groups, load)
+    for batch in prefetched(groups, load):
+        yield from [batch] if exact else _by_length(batch)
+
+
+def _by_length(batch: Batch) -> Iterator[Batch]:
+    """Parts of a batch without padding: what headers say of a length may be a sample off."""
+    for length in batch.lengths.unique().tolist():
+        places = (batch.lengths == length).nonzero().flatten()
+        chosen = places.tolist()
+        fields = {name: tuple(values[i] for i in chosen) for name, values in batch.fields.items()}
+        ids = tuple(batch.ids[i] for i in chosen)
+        yield Batch(batch.wave[places, :length], batch.lengths[places], ids, batch.weight[places], fields)
 
 
 def prefetched(groups: Sequence[list[int]], load: Callable[[list[int]], Batch]) -> Iterator[Batch]:
@@ -184,9 +201,12 @@ def prefetched(groups: Sequence[list[int]], load: Callable[[list[int]], Batch]) 
 
 
 def unusable_audio(recordings: Recordings, utterance: Utterance) -> str | None:
-    """Why an utterance's sound cannot be learnt from (unreadable, truncated, silent), or None."""
+    """Why an utterance's sound cannot be learnt from (unreadable, truncated, silent), or None.
+
+    The kind of fault stands before a colon, where the ledger's reader counts by it; no path stands in it.
+    """
     try:
         wave = recordings(utterance)
     except AudioError as error:
-        return str(error)
+        return "unusable sound: " + str(error).removeprefix(f"{utterance.audio}: ")
     return "silent: no sample rises above -90 dBFS" if is_silent(wave) else None

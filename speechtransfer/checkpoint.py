@@ -54,13 +54,13 @@ def load(folder: str | Path) -> Model:
     folder = Path(folder)
     encoder = build_encoder(read_json(folder / "encoder.json"), str(folder))
     described = read_json(folder / "objective.json")
-    if not isinstance(described, dict) or described.get("kind") not in KINDS:
+    if not isinstance(described, dict) or str(described.get("kind")) not in KINDS:
         raise SourceError(f"{folder / 'objective.json'}: names no objective of {', '.join(KINDS)}.")
     try:
-        objective = KINDS[described["kind"]].from_settings(described)
-    except (KeyError, TypeError, SpeechTransferError) as error:
+        objective = KINDS[str(described["kind"])].from_settings(described)
+        objective.attach(encoder.width, encoder.period)
+    except (AttributeError, KeyError, TypeError, ValueError, SpeechTransferError) as error:
         raise SourceError(f"{folder / 'objective.json'}: does not describe an objective ({error}).") from error
-    objective.attach(encoder.width, encoder.period)
     model = Model(encoder, objective)
     path = folder / "model.safetensors"
     state, _ = match_strictly(read_tensors(path), model.state_dict(), (), (), str(path))
@@ -77,5 +77,7 @@ def build_encoder(described: Any, where: str) -> Encoder:
     try:
         card = SourceCard.from_dict(described["card"])
         return family(described["family"]).from_settings(described["settings"], card)
-    except (KeyError, TypeError, AttributeError) as error:
+    except SourceError:
+        raise
+    except Exception as error:  # whatever an architecture, transformers' too, has against broken values
         raise SourceError(f"{where}: encoder.json does not describe an encoder ({error!r}).") from error

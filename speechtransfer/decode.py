@@ -30,7 +30,7 @@ def greedy(logits: Tensor, lengths: Tensor, blank: int = 0) -> list[Path]:
         lengths: (B,) valid frames.
         blank: index of the blank.
     """
-    best, indices = logits.float().log_softmax(-1).max(-1)
+    best, indices = logits.detach().float().log_softmax(-1).max(-1)
     paths = []
     for scores, row, length in zip(best, indices.tolist(), lengths.tolist(), strict=True):
         labels, frames, previous = [], [], blank

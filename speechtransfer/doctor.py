@@ -40,8 +40,8 @@ def examine(manifest: Manifest, recordings: Recordings, contract: TextContract, 
     """Read every recording and transcript, and say which can be used.
 
     Rows without a split, or in train or dev, are dropped into the ledger. A row of a test split is never
-    dropped: what makes it unusable is an error, and so are a missing file, a split left empty, and a
-    prompt's recording that stands in two splits.
+    dropped: what makes it unusable is an error, also where the importer found it, and so are a missing
+    file, a split left empty, and a recording that stands in two splits.
 
     Args:
         manifest: what an importer gave.
@@ -58,12 +58,15 @@ def examine(manifest: Manifest, recordings: Recordings, contract: TextContract, 
         if not row.audio.is_file() or row.split not in _TRAINING:
             errors.append(f"{row.id}: {reason}")
         reasons[row.id] = reason
+    lost = [row for row in manifest.ledger if row.action == "dropped" and row.split not in _TRAINING]
+    errors += [f"{row.audio}: {row.reason}" for row in lost]
     kept = manifest.keep(lambda row: reasons.get(row.id))
     given, left = set(manifest.splits), set(kept.splits)
     errors += [f"the {name} split would be empty: each of its rows is unusable." for name in sorted(given - left)]
     if not len(kept):
         errors.append("no utterance can be used. The ledger has the reason for each.")
-    crossing = leaks(kept, lambda row: str(row.audio) if row.start is None else None)
+    whole = {row.audio for row in kept if not row.start and row.end is None}
+    crossing = leaks(kept, lambda row: str(row.audio) if row.audio in whole else row.id)
     errors += [f"{audio} is in the splits {', '.join(names)} at once." for audio, names in crossing.items()]
     return Examined(kept, tuple(errors), _seconds(kept, recordings))
 
@@ -80,7 +83,7 @@ def _unusable_field(row: Utterance, contract: TextContract, field: str) -> str |
         try:
             contract.apply(value)
         except TextError as error:
-            return str(error)
+            return f"unusable transcript: {error}"
     return None
 
 
@@ -111,7 +114,7 @@ def learnable(train: Manifest, encoder: Encoder, objective: Objective, recording
     Raises:
         DataError: none is left.
     """
-    samples = [round(recordings.seconds(row) * recordings.sample_rate) for row in train]
+    samples = [len(recordings(row)) for row in train]
     frames = encoder.frame_lengths(torch.tensor(samples, dtype=torch.int64)).tolist()
     counts = dict(zip((row.id for row in train), frames, strict=True))
     kept = train.keep(lambda row: objective.unfit(row, counts[row.id]))

@@ -73,7 +73,9 @@ def contaminated(card: SourceCard, rows: Iterable[Utterance]) -> tuple[str, ...]
     """Ids of the utterances whose sound the source's card says it was trained on."""
     if not card.audio:
         return ()
-    return tuple(row.id for row in rows if content_hash(row.audio) in card.audio)
+    given = tuple(rows)
+    known = {audio: content_hash(audio) in card.audio for audio in dict.fromkeys(row.audio for row in given)}
+    return tuple(row.id for row in given if known[row.audio])
 
 
 def refuse_contamination(card: SourceCard, rows: Iterable[Utterance]) -> None:

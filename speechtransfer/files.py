@@ -18,8 +18,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         DataError: the disk is full or the folder cannot be written; what was there is intact.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = None
+    # A file name that is not UTF-8 holds lone surrogates; written as \udcXX, JSON reads them back.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -29,13 +30,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        temporary = None
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise DataError(
             f"{path}: cannot be written ({error.strerror}). Free some disk space or choose another "
             "folder; nothing that was there before has been changed."
         ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def read_text_lines(path: Path) -> list[str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -121,6 +123,9 @@ class FitSettings:
                 raise SettingsError(f"{name}={budget} must be above zero.")
         if not 0 <= self.warmup < 1:
             raise SettingsError(f"warmup={self.warmup} must be in [0, 1).")
+        for name, hint in get_type_hints(FitSettings).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                raise SettingsError(f"{name}={getattr(self, name)!r} is none of {', '.join(get_args(hint))}.")
 
 
 @dataclass(frozen=True)
@@ -185,9 +190,10 @@ class _Run:
         dev: Manifest,
         settings: FitSettings,
         recordings: Recordings,
+        folder: Path | None = None,
     ) -> None:
         self.plan, self.dev, self.settings, self.recordings = plan, dev, settings, recordings
-        self.accelerator = Accelerator(mixed_precision=_precision(settings.precision))
+        self.accelerator = _accelerator(settings, folder)
         if self.accelerator.num_processes > 1:
             raise SettingsError("training runs in one process: start it without a multi-process launcher.")
         masks = settings.masks
@@ -306,11 +312,12 @@ def fit(
     Args:
         model: from ``Transfer.apply``.
         plan: from ``Transfer.apply``.
-        train: rows that the objective can learn from (see ``doctor.usable``).
+        train: rows that the objective can learn from (see ``doctor.learnable``).
         dev: rows that choose the best weights.
         settings: how.
         folder: where ``checkpoints/`` and ``history.jsonl`` go; None keeps the best in memory alone.
-        resume: go on from the folder's last checkpoint; starts where there is none.
+        resume: go on from the folder's last checkpoint; starts where there is none. Otherwise what an
+            earlier training left there is removed.
         recordings: a reader to share.
 
     Raises:
@@ -324,17 +331,21 @@ def fit(
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     recordings = recordings or Recordings(model.encoder.sample_rate)
-    run = _Run(model, plan, train, dev, settings, recordings)
+    run = _Run(model, plan, train, dev, settings, recordings, folder)
     state = read_state(folder, run.bare, run.optimizer) if resume and folder else None
     if state is None:
+        if folder:  # another training's: an interruption before our first must not resume from it
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         state = State(Progressed(steps=run.steps()))
     _loop(run, state, folder)
+    run.accelerator.end_training()
     if state.best is not None:
         run.bare.load_state_dict(state.best)
     run.bare.eval()
     done = state.done
+    best = done.best if run.direction == "min" else -done.best
     audio = sum(recordings.seconds(row) for row in train)
-    return History(tuple(state.rows), done.steps, done.best_step, done.best, done.seconds, audio, run.batches.waste())
+    return History(tuple(state.rows), done.steps, done.best_step, best, done.seconds, audio, run.batches.waste())
 
 
 def _loop(run: _Run, state: State, folder: Path | None) -> None:
@@ -343,7 +354,6 @@ def _loop(run: _Run, state: State, folder: Path | None) -> None:
     marks = {round(steps * (number + 1) / settings.evaluations) for number in range(settings.evaluations)}
     thaws = {0, *(rule.after for rule in run.plan.rules)}
     set_live(run.bare, run.plan, state.done.step)
-    losses: list[float] = []
     stream = run.stream(state.done)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, transient=True) as bar:
@@ -358,25 +368,27 @@ def _loop(run: _Run, state: State, folder: Path | None) -> None:
                 group["lr"] = group["peak"] * factor
             for _ in range(settings.accumulate):
                 epoch, number, batch = next(stream)
-                losses.append(run.backward(batch, epoch, step / steps))
+                state.losses.append(run.backward(batch, epoch, step / steps))
             if settings.clip:
                 run.accelerator.clip_grad_norm_(run.bare.parameters(), settings.clip)
             run.optimizer.step()
             run.optimizer.zero_grad()
             state.done = state.done.after(step + 1, epoch, number + 1, time.perf_counter() - began)
-            bar.update(task, completed=step + 1, description=f"loss {losses[-1]:.2f} dev {_shown(state.done.best)}")
+            bar.update(
+                task, completed=step + 1, description=f"loss {state.losses[-1]:.2f} dev {_shown(state.done.best)}"
+            )
             if step + 1 in marks:
-                _score(run, state, sum(losses) / len(losses), settings.lr * factor)
-                losses = []
+                _score(run, state, settings.lr * factor)
             due = settings.checkpoint_every and (step + 1) % settings.checkpoint_every == 0
             if folder and (due or step + 1 in marks):
                 write_state(folder, state, run.bare, run.optimizer)
                 write_lines(folder / "history.jsonl", state.rows)
 
 
-def _score(run: _Run, state: State, loss: float, rate: float) -> None:
+def _score(run: _Run, state: State, rate: float) -> None:
     """Score dev, keep the weights where they are the best so far, and stop when patience is out."""
-    done = state.done
+    done, loss = state.done, sum(state.losses) / len(state.losses)
+    state.losses.clear()
     estimate = evaluate(run.bare, run.dev, run.recordings)[run.metric]
     signed = estimate.value if run.direction == "min" else -estimate.value
     better = signed < done.best
@@ -388,9 +400,22 @@ def _score(run: _Run, state: State, loss: float, rate: float) -> None:
         "seconds": round(done.seconds, 2),
     }
     state.rows.append({**row, "dev": {run.metric: estimate.as_dict()}})
+    run.accelerator.log({"loss": loss, "lr": rate, f"dev/{run.metric}": estimate.value}, step=done.step)
     if better:
         state.best = {name: value.detach().cpu().clone() for name, value in run.bare.state_dict().items()}
     state.done = done.scored(signed, better, run.settings.patience)
+
+
+def _accelerator(settings: FitSettings, folder: Path | None) -> Accelerator:
+    """A new accelerator; the last one's precision, which accelerate keeps for the process, is forgotten."""
+    tracker = "tensorboard" if settings.tensorboard and folder else None
+    AcceleratorState._reset_state()
+    try:
+        accelerator = Accelerator(mixed_precision=_precision(settings.precision), log_with=tracker, project_dir=folder)
+    except ValueError as error:
+        raise SettingsError(f"precision={settings.precision}: {error}") from error
+    accelerator.init_trackers("tensorboard")
+    return accelerator
 
 
 def _precision(wanted: str) -> str:

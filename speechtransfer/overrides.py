@@ -41,7 +41,8 @@ def _set(value: Any, path: list[str], text: str, key: str) -> Any:
     name = path[0]
     hints = typing.get_type_hints(type(value))
     if name not in hints or (len(path) > 1 and not is_dataclass(getattr(value, name))):
-        raise SettingsError(f"--set {key}: there is no such field. The fields are {', '.join(keys(value))}.")
+        prefix = key.removesuffix(".".join(path))
+        raise SettingsError(f"--set {key}: there is no such field. The fields are {', '.join(keys(value, prefix))}.")
     if len(path) > 1:
         return replace(value, **{name: _set(getattr(value, name), path[1:], text, key)})
     try:

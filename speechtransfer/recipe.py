@@ -19,7 +19,7 @@ from speechtransfer.files import read_lines, write_lines
 from speechtransfer.fit import FitSettings
 from speechtransfer.manifest import Manifest, Utterance, write_ledger
 from speechtransfer.report import write_card, write_report
-from speechtransfer.score import pool
+from speechtransfer.score import Scores, pool
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.splits import cross_validation, take_seconds
 from speechtransfer.text import TextContract
@@ -249,11 +249,15 @@ def _history(folder: Path) -> list[dict[str, Any]]:
 
 
 def _pooled(outcomes: list[Outcome]) -> Outcome:
-    """Figures over all folds, recomputed from every utterance; further tests are averaged over folds as runs."""
+    """Figures over all folds, recomputed from every utterance.
+
+    Each fold tests other utterances of the corpus, but all of a further test set: there the rate is the
+    mean over the folds' models, its interval resamples prompts, and the count is that of one fold.
+    """
     scores = {"test": pool([outcome.scores["test"] for outcome in outcomes])}
     for name in outcomes[0].scores:
         if name != "test":
-            scores[name] = outcomes[0].scores[name]
+            scores[name] = _averaged([outcome.scores[name] for outcome in outcomes])
     first = outcomes[0].metrics
     summed = ("seconds", "whole_seconds", "audio_seconds", "not_learnable")
     metrics = {**first, **{key: round(sum(one.metrics[key] for one in outcomes), 1) for key in summed}}
@@ -262,6 +266,17 @@ def _pooled(outcomes: list[Outcome]) -> Outcome:
     metrics["peak_memory_mb"] = max(one.metrics["peak_memory_mb"] for one in outcomes)
     metrics["padding_waste"] = max(one.metrics["padding_waste"] for one in outcomes)
     return Outcome(scores, metrics)
+
+
+def _averaged(scores: list[Scores]) -> Scores:
+    """One test set scored by several models; the rows are the first model's."""
+    told_apart = [
+        replace(one, rows=tuple(replace(row, id=f"{row.id} {number}") for row in one.rows))
+        for number, one in enumerate(scores)
+    ]
+    pooled = pool(told_apart)
+    metrics = {name: replace(pooled[name], count=scores[0][name].count) for name in scores[0].metrics}
+    return Scores(metrics, scores[0].rows, pooled.notes)
 
 
 def _with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outcome]) -> Outcome:

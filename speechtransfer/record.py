@@ -47,20 +47,19 @@ def clean_commit(folder: Path) -> str | None:
     """The commit of a clean checkout around ``folder``; None where it is dirty, or no checkout at all."""
     try:
         commit = _git(folder, "rev-parse", "HEAD").strip()
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=normal").splitlines()
+        changed = _git(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal").split("\0")
     except (OSError, subprocess.CalledProcessError):
         return None
-    for line in changed:
-        path = line[3:].strip('"')
+    for path in (line[3:] for line in changed if line):
         generated = path.endswith("README.md") and path.startswith("recipes/") and _only_table_changed(folder, path)
-        if not path.endswith(_IGNORED) and not generated:
+        if Path(path).name not in _IGNORED and not generated:
             return None
     return commit
 
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", errors="replace").stdout
 
 
 def _only_table_changed(folder: Path, path: str) -> bool:
@@ -79,6 +78,8 @@ def append(path: Path, result: Result) -> None:
         DataError: the disk is full; what was there is intact.
     """
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if before and not before.endswith("\n"):
+        before += "\n"
     write_atomically(path, before + json.dumps(asdict(result), ensure_ascii=False) + "\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 import shutil
 from dataclasses import asdict, dataclass, field, replace
@@ -47,10 +46,18 @@ class Progressed:
 
 @dataclass
 class State:
-    """What a resumed training needs beside the model and the optimiser."""
+    """What a resumed training needs beside the model and the optimiser.
+
+    Attributes:
+        done: how far it is.
+        rows: the history so far.
+        losses: of the batches since the last evaluation.
+        best: the weights that scored best.
+    """
 
     done: Progressed
     rows: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     best: dict[str, Tensor] | None = None
 
 
@@ -73,7 +80,7 @@ def write_state(folder: Path, state: State, model: Model, optimizer: torch.optim
     buffer = io.BytesIO()
     torch.save({"optimizer": optimizer.state_dict(), "random": random}, buffer)
     write_atomically(target / "optimizer.pt", buffer.getvalue())
-    write_json(target / "progress.json", {"done": asdict(state.done), "rows": state.rows})
+    write_json(target / "progress.json", {"done": asdict(state.done), "rows": state.rows, "losses": state.losses})
     # The pointer is written last: what it names is whole.
     write_json(checkpoints / "last.json", name)
     for old in checkpoints.glob("step-*"):
@@ -96,11 +103,16 @@ def read_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer) -> 
         model.load_state_dict(read_tensors(source / "model.safetensors"))
         optimizer.load_state_dict(saved["optimizer"])
         progress = read_json(source / "progress.json")
-        done = Progressed(**progress["done"])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
+        best = source / "best.safetensors"
+        state = State(
+            Progressed(**progress["done"]),
+            list(progress["rows"]),
+            list(progress.get("losses", ())),
+            read_tensors(best) if best.is_file() else None,
+        )
+        torch.set_rng_state(saved["random"]["cpu"])
+        if "cuda" in saved["random"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(saved["random"]["cuda"])
+    except Exception as error:  # a damaged pickle raises whatever its broken opcodes lead to
         raise SourceError(f"{source}: cannot be resumed ({error}). Remove {checkpoints} to start again.") from error
-    best = source / "best.safetensors"
-    torch.set_rng_state(saved["random"]["cpu"])
-    if "cuda" in saved["random"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved["random"]["cuda"])
-    return State(done, list(progress["rows"]), read_tensors(best) if best.is_file() else None)
+    return state

@@ -14,7 +14,9 @@ from speechtransfer.weights import find_weights, match_strictly, read_tensors, s
 
 DEFAULT_SOURCE = "enesfrit"
 _RANDOM = "random:"
-_CONTENTS = ("config.json", "model.safetensors", "pytorch_model.bin", "README.md")
+#: What is fetched from the hub; the second only where the first has no weights, for it holds them once more.
+_CONTENTS = ("config.json", "encoder.json", "objective.json", "model.safetensors", "README.md")
+_OLD_WEIGHTS = "pytorch_model.bin"
 
 
 def packaged_sources() -> Path:
@@ -31,7 +33,7 @@ def find_source(name: str) -> Path:
     Raises:
         SourceError: found nowhere; the message lists where it was looked for.
     """
-    candidates = [Path(name).expanduser()]
+    candidates = [Path(os.path.expanduser(name))]
     if os.environ.get("SPEECHTRANSFER_SOURCES"):
         roots = os.environ["SPEECHTRANSFER_SOURCES"].split(os.pathsep)
         candidates += [Path(root) / part for root in roots for part in (name, f"{Path(name).name}-encoder")]
@@ -39,8 +41,10 @@ def find_source(name: str) -> Path:
     for folder in candidates:
         if folder.is_dir() and any((folder / file).is_file() for file in ("config.json", "encoder.json")):
             return folder
-    if candidates[0].exists() or name.startswith((".", "/", "~")):
+    if candidates[0].exists():
         raise SourceError(f"{name}: holds neither config.json nor encoder.json, so it is no source.")
+    if name.startswith((".", "/", "~")):
+        raise SourceError(f"{name}: there is no such folder. Correct the path, or give a hub name.")
     return _fetch(name, candidates)
 
 
@@ -49,7 +53,10 @@ def _fetch(name: str, tried: list[Path]) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_CONTENTS)))
+        folder = Path(snapshot_download(name, allow_patterns=list(_CONTENTS)))
+        if not (folder / "model.safetensors").is_file():
+            folder = Path(snapshot_download(name, allow_patterns=[*_CONTENTS, _OLD_WEIGHTS]))
+        return folder
     except (OSError, HFValidationError, ValueError) as error:
         looked = ", ".join(map(str, tried))
         raise SourceError(
@@ -92,7 +99,10 @@ def _from_run(folder: Path, name: str) -> Encoder:
 def _from_checkpoint(folder: Path, name: str, config: dict[str, object]) -> Encoder:
     path = find_weights(folder)
     card = SourceCard(name, licence=_licence(folder), sha256=sha256(path))
-    encoder = family("whisper").from_settings(config, card)
+    try:
+        encoder = family("whisper").from_settings(config, card)
+    except Exception as error:  # whatever transformers has against broken values
+        raise SourceError(f"{folder / 'config.json'}: does not describe a Whisper model ({error!r}).") from error
     state, _ = match_strictly(
         read_tensors(path),
         encoder.state_dict(),

@@ -59,10 +59,7 @@ def folds(
     Raises:
         DataError: fewer groups than parts.
     """
-    keys = [prompt, lambda row: str(row.audio)]
-    if by_speaker:
-        keys.append(lambda row: row.speaker)
-    groups = _components(manifest.rows, keys)
+    groups = _groups(manifest, prompt, by_speaker)
     if len(groups) < count:
         raise DataError(
             f"{len(manifest)} utterances form only {len(groups)} groups that share no prompt"
@@ -84,6 +81,14 @@ def folds(
     return tuple(tuple(sorted(part)) for part in parts)
 
 
+def _groups(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> list[list[int]]:
+    """Row indices that must stay together: of one prompt, one file or, where asked, one speaker."""
+    keys: list[Callable[[Utterance], str | None]] = [prompt, lambda row: str(row.audio)]
+    if by_speaker:
+        keys.append(lambda row: row.speaker)
+    return _components(manifest.rows, keys)
+
+
 def _rounded(seconds: float) -> float:
     """To two significant digits: groups of about one weight are as good for any part, and the seed decides."""
     return float(f"{seconds:.1e}")
@@ -99,7 +104,8 @@ def assign(manifest: Manifest, parts: Sequence[Sequence[int]], test: set[int], d
     return Manifest(rows, manifest.ledger)
 
 
-#: Parts that ``cross_validation`` cuts for one fold: four of them are a fifth, one is a twentieth.
+#: Parts that ``cross_validation`` cuts for one fold where there are groups enough: of five folds, four
+#: parts are a fifth, one is a twentieth.
 PARTS_A_FOLD = 4
 
 
@@ -114,16 +120,20 @@ def cross_validation(
 ) -> Manifest:
     """Fold number ``fold`` of ``count``: a ``count``-th is test, a quarter as much dev, the rest train.
 
-    Over all folds every row is tested once. The arguments are those of ``folds``.
+    Over all folds every row is tested once. Where there are few groups (a handful of speakers), dev is a
+    larger share, up to as much as test. The arguments are those of ``folds``.
 
     Raises:
-        DataError: fewer groups than parts, or no such fold.
+        DataError: too few groups, fewer than two folds, or no such fold.
     """
-    if not 0 <= fold < count:
-        raise DataError(f"there is no fold {fold}: the folds are 0 to {count - 1}.")
-    parts = folds(manifest, PARTS_A_FOLD * count, seed, weight, prompt, by_speaker)
-    first = PARTS_A_FOLD * fold
-    return assign(manifest, parts, set(range(first, first + PARTS_A_FOLD)), {(first + PARTS_A_FOLD) % len(parts)})
+    if count < 2 or not 0 <= fold < count:
+        raise DataError(f"there is no fold {fold} of {count}: take two folds or more, numbered from 0.")
+    # Two folds need four parts, or nothing is left to train on.
+    fewest = 2 if count == 2 else 1
+    a_fold = max(fewest, min(PARTS_A_FOLD, len(_groups(manifest, prompt, by_speaker)) // count))
+    parts = folds(manifest, a_fold * count, seed, weight, prompt, by_speaker)
+    first = a_fold * fold
+    return assign(manifest, parts, set(range(first, first + a_fold)), {(first + a_fold) % len(parts)})
 
 
 def leaks(manifest: Manifest, key: Callable[[Utterance], str | None]) -> dict[str, tuple[str, ...]]:

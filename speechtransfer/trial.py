@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ def run_trial(
     model.to("cpu")
     source = model.encoder.card
     scores = _test(folder, model, task)
-    learnt = frozenset(content_hash(row.audio) for row in (*train, *dev))
+    learnt = frozenset(map(content_hash, {row.audio for row in (*train, *dev)}))
     spoken = {row.language for row in train if row.language} or {*filter(None, [task.language])}
     languages = tuple(sorted(spoken.union(source.languages)))
     model.encoder.card = SourceCard(folder.name, source.licence, languages, None, source.audio | learnt)
@@ -105,6 +106,7 @@ def run_trial(
         "whole_seconds": round(time.perf_counter() - began, 1),
     }
     write_json(folder / "metrics.json", metrics)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return Outcome(scores, metrics)
 
 

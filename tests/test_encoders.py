@@ -156,8 +156,7 @@ def test_cut_and_settings_rebuild_the_same_architecture(name: str) -> None:
         cut = encoder.cut(block)
         assert cut.blocks == encoder.blocks[: encoder.blocks.index(block) + 1]
         assert (cut.donor, block in cut.card.id) == (None, True)
-        expected = encoder.run(wave, lengths, stop=block).values
-        assert torch.equal(cut(wave, lengths).values, expected)
+        assert torch.equal(cut(wave, lengths).values, encoder.run(wave, lengths, stop=block).values)
         again = cut.cut(cut.blocks[0])
         assert torch.equal(again(wave, lengths).values, encoder.run(wave, lengths, stop="frontend").values)
         for some in (cut, again):
@@ -168,8 +167,7 @@ def test_cut_and_settings_rebuild_the_same_architecture(name: str) -> None:
             assert rebuilt.settings() == some.settings()
             for attribute in ("blocks", "width", "sample_rate", "period", "causal", "pads_exactly", "card"):
                 assert getattr(rebuilt, attribute) == getattr(some, attribute)
-    assert (encoder.blocks, encoder.card) == (FAMILIES[name]().blocks, CARD)
-    assert encoder.donor is not None
+    assert (encoder.blocks, encoder.card, encoder.donor is None) == (FAMILIES[name]().blocks, CARD, False)
     assert encoder.state_dict().keys() == before.keys()
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
 
@@ -188,8 +186,7 @@ def test_augmentation_reaches_the_features_and_ends_with_its_context(name: str) 
 
     with encoder.augmented(scale):
         augmented = encoder(wave, lengths).values
-    bands = 24 if name == "conformer" else 80
-    assert seen == [((2, 50, bands), [50, 32])]
+    assert seen == [((2, 50, 24 if name == "conformer" else 80), [50, 32])]
     assert not torch.allclose(augmented, plain)
     with pytest.raises(ZeroDivisionError), encoder.augmented(scale):
         _ = 1 / 0
@@ -272,19 +269,17 @@ def correlation(ours: Tensor, theirs: Tensor) -> float:
 def test_real_whisper_without_padding_hears_what_transformers_hears_with_it() -> None:
     """The same network exactly; without 30 s of silence to attend to, the same content.
 
-    Measured on six digits (0.2 to 0.6 s): 0.62 to 0.85 with transformers' frames of the same recording, at
-    most 0.49 with those of another; on 5 s of digits 0.975, on 29 s 0.997. The bounds leave 0.07 and 0.02.
+    Measured on six digits (0.2 to 0.6 s; four of them are asked here): 0.62 to 0.85 with transformers' frames
+    of the same recording, at most 0.49 with those of another; on 5 s of digits 0.975, on 29 s 0.997.
     """
     folder = SHARED / "sources" / "whisper-tiny.en-encoder"
     ours = load_encoder(folder).eval()
-    assert isinstance(ours, Whisper)
-    assert ours.card.sha256 is not None
-    assert ours.blocks[-2] == "layer3"
+    assert (type(ours), ours.blocks[-2], len(ours.card.sha256 or "")) == (Whisper, "layer3", 64)
     theirs = WhisperEncoder(WhisperConfig.from_pretrained(folder)).eval()
     tensors = read_tensors(folder / "model.safetensors")
     theirs.load_state_dict({key.removeprefix("model.encoder."): value for key, value in tensors.items()})
     extract = WhisperFeatureExtractor.from_pretrained(folder)
-    names = ("0/jackson_00", "7/nicolas_03", "3/theo_10", "9/yweweler_04", "5/george_20", "1/lucas_07")
+    names = ("0/jackson_00", "3/theo_10", "5/george_20", "1/lucas_07")
     waves = [read(SHARED / "corpora" / "digits_en" / f"{name}.wav", 16000) for name in names]
 
     def padded(wave: np.ndarray) -> Tensor:

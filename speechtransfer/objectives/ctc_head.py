@@ -47,8 +47,8 @@ class Ctc(Objective):
         """
         if period > LONGEST_PERIOD:
             raise PlanError(
-                f"ctc: frames every {1000 * period:.0f} ms are too coarse for characters (at most "
-                f"{1000 * LONGEST_PERIOD:.0f} ms). Choose a source with finer frames."
+                f"ctc: frames every {1000 * period:g} ms are too coarse for characters (at most "
+                f"{1000 * LONGEST_PERIOD:g} ms). Choose a source with finer frames."
             )
         self.output = nn.Linear(width, len(self.vocabulary))
 

@@ -1,0 +1,141 @@
+"""Fixtures that several test files share: tiny encoders, synthetic speech, and a corpus of tones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on two cores a tiny network is many times faster on one thread
+
+if TYPE_CHECKING:
+    from speechtransfer.audio import Recordings
+    from speechtransfer.encoders.conformer import Conformer
+    from speechtransfer.encoders.contract import Encoder
+    from speechtransfer.manifest import Manifest
+
+RATE = 16_000
+SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic"
+#: Each letter of the corpus of tones is a third of a second of one frequency, in Hz.
+TONES: Mapping[str, float] = {"a": 300.0, "b": 700.0, "c": 1500.0, "d": 3100.0}
+
+
+@pytest.fixture
+def tiny() -> Callable[..., Conformer]:
+    """Makes conformers of some 3,000 values, always the same ones for a seed."""
+    import torch
+
+    from speechtransfer.encoders.conformer import Conformer, ConformerSettings
+    from speechtransfer.features import MelSettings
+
+    def make(seed: int = 0, **sizes: Any) -> Conformer:
+        values = {"width": 16, "layers": 1, "heads": 2, "kernel": 3, "expansion": 1, "dropout": 0.1}
+        torch.manual_seed(seed)
+        return Conformer(ConformerSettings(mel=MelSettings(n_mels=20), **{**values, **sizes}))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def normed() -> type[Encoder]:
+    """A family with BatchNorm and dropout that does not pad exactly: it subtracts its mean over all frames."""
+    import torch
+    from torch import Tensor, nn
+
+    from speechtransfer.encoders.contract import Encoder, SourceCard
+    from speechtransfer.features import LogMel, MelSettings
+
+    class Normed(Encoder):
+        family = "normed"
+        causal = False
+        pads_exactly = False
+        sample_rate = RATE
+
+        def __init__(self) -> None:
+            super().__init__(SourceCard("normed with random weights"))
+            torch.manual_seed(0)
+            self.mel = LogMel(MelSettings(n_mels=20))
+            self.norm = nn.BatchNorm1d(20)
+            self.drop = nn.Dropout(0.5)
+            self.stride = nn.Conv1d(20, 16, 4, stride=4)
+            self.mix = nn.Linear(16, 16)
+            self.mix_norm = nn.BatchNorm1d(16)
+            self.width, self.period, self.blocks = 16, 4 * self.mel.period, ("frontend", "layer0")
+
+        @classmethod
+        def from_settings(cls, values: Mapping[str, Any], card: SourceCard | None = None) -> Normed:
+            return cls()
+
+        def settings(self) -> dict[str, Any]:
+            return {}
+
+        def frame_lengths(self, samples: Tensor) -> Tensor:
+            return self.mel.frame_count(samples) // 4
+
+        def _block(self, name: str, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+            if name == "frontend":
+                x, lengths = self.mel(x, lengths)
+                x = self.drop(self.norm(self._augmented(x, lengths).transpose(1, 2)))
+                return self.stride(x).transpose(1, 2), lengths // 4
+            x = self.mix_norm(self.mix(x).transpose(1, 2)).transpose(1, 2)
+            return x - x.mean(1, keepdim=True), lengths
+
+        def _drop_after(self, name: str) -> None:
+            raise NotImplementedError
+
+    return Normed
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> Manifest:
+    """Twenty utterances of synthetic English, without splits."""
+    from speechtransfer.corpora import load
+
+    return load(str(SYNTHETIC))
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Recordings:
+    """A reader at 16 kHz."""
+    from speechtransfer.audio import Recordings
+
+    return Recordings(RATE)
+
+
+def tone(text: str, rate: int = RATE, seconds: float = 1 / 3) -> np.ndarray:
+    """The sound (S,) of a text over the letters of ``TONES``."""
+    time = np.arange(round(seconds * rate)) / rate
+    return np.concatenate([0.3 * np.sin(2 * np.pi * TONES[letter] * time) for letter in text]).astype(np.float32)
+
+
+def write_tones(folder: Path, texts: Sequence[str], split: str | None = None) -> Manifest:
+    """A manifest of WAV files, one a text."""
+    from speechtransfer.audio import write_wav
+    from speechtransfer.manifest import Manifest, Utterance
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, text in enumerate(texts):
+        path = folder / f"{split or 'all'}{number}.wav"
+        write_wav(path, tone(text), RATE)
+        rows.append(Utterance(path, text=text, split=split))
+    return Manifest(tuple(rows))
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Tones with the splits train (10 rows), dev (3) and test (3)."""
+    from speechtransfer.manifest import Manifest
+
+    folder = tmp_path_factory.mktemp("tones")
+    train = ("ab", "ba", "abc", "cab", "bc", "dab", "bad", "cd", "dc", "abcd")
+    parts = [write_tones(folder, train, "train")]
+    parts += [
+        write_tones(folder, texts, split)
+        for split, texts in (("dev", ("ac", "bd", "cba")), ("test", ("ca", "db", "dba")))
+    ]
+    return Manifest(tuple(row for part in parts for row in part))

@@ -1,0 +1,293 @@
+"""Tests of what DESIGN decides about every file, read with stdlib `ast` alone; the tables below are the rule."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "speechtransfer"
+
+#: A module imports from lower layers only. A folder is one entry: its members know its contract, not each other.
+LAYERS: dict[int, tuple[str, ...]] = {
+    -1: ("errors",),
+    0: ("files", "manifest", "overrides", "score", "text"),
+    1: ("audio", "ctc", "decode", "features", "frames", "splits", "weights"),
+    2: ("corpora", "encoders", "graft", "objectives"),
+    3: ("batches", "model", "penalty", "transfer"),
+    4: ("align", "checkpoint", "doctor", "evaluate", "resume", "sources", "stream"),
+    5: ("fit",),
+    6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
+    7: ("catalogue", "recipe"),
+    8: ("__init__", "__main__", "actions", "cli"),
+}
+#: Imports within a layer, each for a reason; all others are refused.
+WITHIN_A_LAYER = {
+    ("manifest", "files"): "a manifest is written atomically",
+    ("features", "frames"): "a front end masks by length",
+    ("transfer", "model"): "surgery yields a model",
+    ("sources", "checkpoint"): "a run folder is a source",
+    ("resume", "checkpoint"): "training goes on from files of a run folder",
+    ("report", "pictures"): "the report shows them",
+    ("report", "rundata"): "the report reads a run folder through it",
+    ("rundata", "pictures"): "damage is told in the report's words",
+    ("catalogue", "recipe"): "it finds recipes",
+    ("cli", "actions"): "a verb calls what it does",
+    ("cli", "__init__"): "the help begins with the package's docstring",
+    ("__main__", "cli"): "python -m",
+}
+#: Names for the type checker alone, which no run ever imports.
+FOR_TYPES_ALONE = {("actions", "cli"): "an action takes its verb's dataclass"}
+#: Libraries with one home: (modules or folders that may import them).
+HOMES: dict[str, tuple[str, ...]] = {
+    "transformers": ("encoders", "sources"),
+    "huggingface_hub": ("encoders", "sources"),
+    "soundfile": ("audio",),
+    "av": ("audio",),
+    "librosa": ("audio",),
+    "soxr": ("audio",),
+    "audiomentations": ("audio",),
+    "datasets": ("corpora",),
+    "jiwer": ("score",),
+    "sklearn": ("score",),
+    "scipy": ("score",),
+    "accelerate": ("fit",),
+    "peft": ("graft", "transfer"),
+    "tyro": ("cli",),
+}
+#: What the lowest modules may know beside the standard library.
+MAY_KNOW: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("errors", "files", "manifest", "overrides", "splits"), frozenset()),
+    "text": frozenset({"regex"}),
+    "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
+    "frames": frozenset({"torch"}),
+    "features": frozenset({"numpy", "torch", "torchaudio", "numba"}),
+    "weights": frozenset({"torch", "safetensors"}),
+    **dict.fromkeys(("ctc", "decode"), frozenset({"torch", "torchaudio", "numba"})),
+    "audio": frozenset({"soundfile", "av", "librosa", "soxr", "audiomentations", "numpy"}),
+}
+TOP_LEVEL = {"pyproject.toml", "README.md", "speechtransfer", "recipes", "tests", "data", "LICENSE", "CHANGELOG.md"}
+PUBLIC = [
+    "load_encoder",
+    "read_manifest",
+    "Vocabulary",
+    "Rule",
+    "Transfer",
+    "objectives",
+    "fit",
+    "evaluate",
+    "load",
+    "Recipe",
+]
+LONGEST_FILE, MOST_LONG_FILES = 300, 0.05
+MOST_PARAMETERS = 10
+LEAST_DOCUMENTED = 0.97
+VAGUE = re.compile("util|helper|common|misc")
+
+LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def name_of(path: Path) -> str:
+    """``encoders.whisper`` for a file, ``encoders`` for a folder's ``__init__``, ``__init__`` for the package's."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in files("speechtransfer") if "data" not in path.parts[-3:-1]}
+
+
+def for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def imports(node: ast.AST, at_run: bool = True) -> Iterator[tuple[str, bool]]:
+    """Dotted names of everything imported below a node, in functions too, and whether a run imports it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, at_run) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            yield from ((f"{'.' * child.level}{child.module or ''}.{alias.name}", at_run) for alias in child.names)
+        yield from imports(child, at_run and not for_types(child))
+
+
+def known(path: Path) -> Iterator[tuple[str, bool]]:
+    """Modules of ours that a file imports."""
+    for name, at_run in imports(parsed(path)):
+        assert not name.startswith("."), f"{path}: import {name} by its full name"
+        head, *parts = name.split(".")
+        if head == "speechtransfer":
+            candidates = (".".join(parts[:size]) for size in range(len(parts), 0, -1))
+            yield next((one for one in candidates if one in MODULES), "__init__"), at_run
+
+
+EDGES = sorted({(name, other, at_run) for name, path in MODULES.items() for other, at_run in known(path)})
+
+
+def allowed(name: str, other: str) -> bool:
+    folder, _, member = name.partition(".")
+    if folder == other.partition(".")[0]:
+        return other == f"{folder}.contract" or not member  # a member knows its contract, the folder its members
+    return LAYER_OF[other.partition(".")[0]] < LAYER_OF[folder] or (name, other) in WITHIN_A_LAYER
+
+
+def test_every_module_has_its_layer() -> None:
+    homeless = sorted(name for name in MODULES if name.partition(".")[0] not in LAYER_OF)
+    assert not homeless, "place these in LAYERS (and in DESIGN's table)"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_go_downwards(name: str) -> None:
+    for _, other, at_run in (edge for edge in EDGES if edge[0] == name):
+        fine = allowed(name, other) or (not at_run and (name, other) in FOR_TYPES_ALONE)
+        assert fine, f"{name} (layer {LAYER_OF[name.partition('.')[0]]}) may not import {other}"
+
+
+def test_no_exception_stands_in_the_tables_unused() -> None:
+    pairs = {(name, other): at_run for name, other, at_run in EDGES}
+    assert not WITHIN_A_LAYER.keys() - pairs.keys()
+    assert not {pair for pair in FOR_TYPES_ALONE if pairs.get(pair) is not False}
+
+
+def test_there_is_no_cycle() -> None:
+    below: dict[str, set[str]] = {name: set() for name in MODULES}
+    for name, other, at_run in EDGES:
+        if at_run:
+            below[name].add(other)
+    while below:
+        leaves = {name for name, others in below.items() if not others & below.keys()}
+        assert leaves, f"a cycle among {sorted(below)}"
+        below = {name: others for name, others in below.items() if name not in leaves}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_libraries_stay_at_home(name: str) -> None:
+    external = {dotted.split(".")[0] for dotted, _ in imports(parsed(MODULES[name]))}
+    external -= {*sys.stdlib_module_names, "speechtransfer"}
+    strangers = {one for one in external if name.partition(".")[0] not in HOMES.get(one, (name.partition(".")[0],))}
+    assert not strangers, f"{name} is not the home of {strangers}"
+    assert external <= MAY_KNOW.get(name, external), f"{name} may know {sorted(MAY_KNOW[name])}"
+
+
+def test_no_module_is_named_vaguely() -> None:
+    named = {path.relative_to(ROOT) for path in files("speechtransfer", "recipes", "tests")}
+    assert not [path for path in named if VAGUE.search(str(path))]
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def decorators(node: Function | ast.ClassDef) -> set[str]:
+    return {ast.unparse(one).split("(")[0].rpartition(".")[2] for one in node.decorator_list}
+
+
+def test_no_function_has_too_many_parameters() -> None:
+    for path in files("speechtransfer", "recipes", "tests"):
+        for function in functions(parsed(path)):
+            given = function.args
+            named = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+            count = len(set(named) - {"self", "cls"}) + bool(given.vararg) + bool(given.kwarg)
+            assert count <= MOST_PARAMETERS, f"{path}:{function.lineno} {function.name} has {count}"
+
+
+def public(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, bool]]:
+    """Public functions and classes of a module, with the methods of its classes, and whether each is documented."""
+    for node in body:
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+            if "overload" not in decorators(node):
+                yield f"{prefix}.{node.name}", bool(ast.get_docstring(node))
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body, f"{prefix}.{node.name}")
+
+
+def test_public_names_are_documented() -> None:
+    names = [pair for name, path in MODULES.items() for pair in public(parsed(path).body, name)]
+    bare = [name for name, documented in names if not documented]
+    assert len(names) > 100
+    assert 1 - len(bare) / len(names) >= LEAST_DOCUMENTED, bare
+
+
+def test_files_are_short() -> None:
+    lines = {path.relative_to(ROOT): path.read_text(encoding="utf-8").count("\n") for path in ALL}
+    long = {str(path): count for path, count in lines.items() if count > LONGEST_FILE}
+    assert len(long) <= MOST_LONG_FILES * len(lines), f"{len(long)} of {len(lines)}: {long}"
+
+
+ALL = files("speechtransfer", "recipes", "tests")
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_begins_by_saying_what_it_is_for(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    assert re.match(r'r?"""\S', first), "the first line is a docstring"
+    assert ast.get_docstring(parsed(path))
+
+
+def test_user_errors_are_exceptions_never_assert() -> None:
+    found = [
+        (name, node.lineno)
+        for name, path in MODULES.items()
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Assert)
+    ]
+    assert not found
+
+
+def test_nothing_overrides_a_concrete_method() -> None:
+    """Classes are abstract or final; only ``__init__``, which is no method of an instance yet, may be defined anew."""
+    trees = [parsed(path) for path in MODULES.values()]
+    classes = {node.name: node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+    def ancestors(node: ast.ClassDef) -> Iterator[ast.ClassDef]:
+        for base in node.bases:
+            parent = classes.get(ast.unparse(base).split("[")[0].rpartition(".")[2])
+            if parent is not None and parent is not node:
+                yield parent
+                yield from ancestors(parent)
+
+    def methods(node: ast.ClassDef) -> dict[str, set[str]]:
+        return {one.name: decorators(one) for one in node.body if isinstance(one, Function)}
+
+    for node in classes.values():
+        for parent in ancestors(node):
+            concrete = {name for name, marks in methods(parent).items() if "abstractmethod" not in marks}
+            again = methods(node).keys() & concrete - {"__init__"}
+            assert not again, f"{node.name} overrides {sorted(again)} of {parent.name}"
+
+
+def test_the_top_level_holds_what_design_allows() -> None:
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    found = {line.strip('"').split("/")[0] for line in done.stdout.splitlines()}
+    assert found
+    assert not {name for name in found if not name.startswith(".")} - TOP_LEVEL
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, speechtransfer\n"
+        f"assert set({PUBLIC}) <= set(speechtransfer.__all__)\n"
+        "speechtransfer.Vocabulary, speechtransfer.read_manifest\n"
+        "print(*{'torch', 'transformers', 'numpy', 'librosa', 'accelerate'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

@@ -1,0 +1,296 @@
+"""The command line on good data and on data with one defect: a message or a ledger row, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from speechtransfer import cli
+from speechtransfer.checkpoint import save
+from speechtransfer.encoders.conformer import Conformer, ConformerSettings
+from speechtransfer.objectives import Ctc
+from speechtransfer.text import Vocabulary
+from speechtransfer.transfer import Transfer
+
+SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic"
+VICTIM = "clips/03.wav"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a tiny conformer that knows the letters a to e."""
+    folder = tmp_path_factory.mktemp("source")
+    tiny = Conformer(ConformerSettings(width=16, layers=1, heads=2, kernel=3, expansion=2))
+    model, _ = Transfer().apply(tiny, Ctc(Vocabulary.from_texts(["a bade"])))
+    save(model, folder)
+    return folder
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """The synthetic speech as 16-bit WAV with a metadata.csv."""
+    folder = tmp_path / "corpus"
+    (folder / "clips").mkdir(parents=True)
+    for clip in sorted((SYNTHETIC / "clips").glob("*.ogg"))[:14]:
+        wave, rate = soundfile.read(clip)
+        soundfile.write(folder / "clips" / f"{clip.stem}.wav", wave, rate)
+    lines = (SYNTHETIC / "metadata.csv").read_text().replace(".ogg", ".wav").splitlines()[:15]
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def adapt(corpus: Path, source: Path, out: Path, *more: str) -> int:
+    return call("adapt", corpus, "--source", source, "--out", out, "--steps", "1", "--set", "folds=2", *more)
+
+
+def test_the_good_corpus_gives_a_whole_run_folder(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert adapt(corpus, source, out, "--baseline", "scratch", "--set", "scratch.rates=1e-3", "folds=2") == 0
+    said = capsys.readouterr().out
+    assert "report.html" in said
+    assert said.count("heard:") == 3
+    names = "model.safetensors encoder.json objective.json recipe.json plan.json history.jsonl metrics.json"
+    for name in [*names.split(), "ledger.jsonl", "report.html", "README.md", "predictions/test.jsonl"]:
+        assert (out / name).is_file(), name
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["test"]["cer"]["low"] <= metrics["test"]["cer"]["value"] <= metrics["test"]["cer"]["high"]
+    assert metrics["baselines"]["scratch"]["test"]["cer"]["count"] == metrics["test"]["cer"]["count"]
+    assert "speaker-dependent" in metrics["test"]["notes"]
+    assert metrics["padding_waste"] <= 0.02
+    assert (out / "ledger.jsonl").read_text() == ""
+
+    before = {path: path.read_bytes() for path in out.rglob("*.safetensors")}
+    assert adapt(corpus, source, out) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert (
+        adapt(corpus, source, out, "--resume", "--baseline", "scratch", "--set", "scratch.rates=1e-3", "folds=2") == 0
+    )
+    assert before == {path: path.read_bytes() for path in out.rglob("*.safetensors")}
+
+    capsys.readouterr()
+    assert call("transcribe", out, corpus / VICTIM, "--json") == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"audio", "text", "confidence"}
+    assert call("score", out, corpus) == 0
+    assert "contaminated" in capsys.readouterr().out
+    assert call("report", out) == 0
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4000])
+
+
+def _rewrite(change: Callable[[np.ndarray], np.ndarray], subtype: str, factor: float = 1.0) -> Callable[[Path], None]:
+    def rewrite(path: Path) -> None:
+        wave, rate = soundfile.read(path)
+        soundfile.write(path, change(wave), round(rate * factor), subtype=subtype)
+
+    return rewrite
+
+
+UNUSABLE: dict[str, Callable[[Path], None]] = {
+    "truncated": _truncate,
+    "empty file": lambda path: path.write_bytes(b""),
+    "no samples": _rewrite(lambda wave: wave[:0], "PCM_16"),
+    "silent": _rewrite(np.zeros_like, "PCM_16"),
+    "NaN": _rewrite(lambda wave: np.where(np.arange(len(wave)) == 99, np.nan, wave), "FLOAT"),
+    "not sound": lambda path: path.write_text("this is a text"),
+}
+USABLE: dict[str, Callable[[Path], None]] = {
+    "another rate": _rewrite(lambda wave: wave, "PCM_16", 2.0),
+    "stereo": _rewrite(lambda wave: np.stack([wave, wave], 1), "PCM_16"),
+    "24 bits": _rewrite(lambda wave: wave, "PCM_24"),
+    "float": _rewrite(lambda wave: wave, "FLOAT"),
+}
+
+
+def dropped(ledger: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in ledger.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("defect", UNUSABLE)
+def test_unusable_sound_is_a_ledger_row(defect: str, corpus: Path, source: Path, tmp_path: Path) -> None:
+    UNUSABLE[defect](corpus / VICTIM)
+    assert adapt(corpus, source, tmp_path / "run") == 0
+    rows = dropped(tmp_path / "run" / "ledger.jsonl")
+    assert [Path(row["audio"]).name for row in rows] == ["03.wav"]
+    assert rows[0]["reason"]
+    verdicts = tmp_path / "verdicts.jsonl"
+    assert call("check", corpus, "--out", verdicts) == 0
+    assert sum(row["verdict"] == "drop" for row in dropped(verdicts)) == 1
+    assert sum(row["verdict"] == "ok" for row in dropped(verdicts)) == 13
+
+
+@pytest.mark.parametrize("form", USABLE)
+def test_unusual_sound_is_used(form: str, corpus: Path, source: Path, tmp_path: Path) -> None:
+    USABLE[form](corpus / VICTIM)
+    assert adapt(corpus, source, tmp_path / "run") == 0
+    assert dropped(tmp_path / "run" / "ledger.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("yellow tree", "", "transcript"),
+        ("yellow tree", "???", "no letter"),
+        ("yellow tree", "7 trees", "digits"),
+    ],
+)
+def test_an_unusable_transcript_is_a_ledger_row(
+    old: str, new: str, reason: str, corpus: Path, source: Path, tmp_path: Path
+) -> None:
+    table = corpus / "metadata.csv"
+    table.write_text(table.read_text().replace(old, new))
+    assert adapt(corpus, source, tmp_path / "run") == 0
+    [row] = dropped(tmp_path / "run" / "ledger.jsonl")
+    assert "03.wav" in row["audio"]
+    assert reason in row["reason"]
+
+
+def test_a_label_longer_than_its_audio_is_a_ledger_row(corpus: Path, source: Path, tmp_path: Path) -> None:
+    rows = (corpus / "metadata.csv").read_text().splitlines()
+    split = ["split", *["train"] * 8, *["dev"] * 3, *["test"] * 3]
+    table = [f"{row},{name}" for row, name in zip(rows, split, strict=True)]
+    table[4] = table[4].replace("yellow tree", "the yellow tree by the sea " * 8)
+    (corpus / "metadata.csv").write_text("\n".join(table) + "\n")
+    assert adapt(corpus, source, tmp_path / "run") == 0
+    [row] = dropped(tmp_path / "run" / "ledger.jsonl")
+    assert "03.wav" in row["audio"]
+    assert "longer than its audio" in row["reason"]
+
+
+def _split(corpus: Path, names: list[str]) -> None:
+    rows = (corpus / "metadata.csv").read_text().splitlines()
+    table = [f"{row},{name}" for row, name in zip(rows, ["split", *names], strict=True)]
+    (corpus / "metadata.csv").write_text("\n".join(table) + "\n")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *holds: str) -> None:
+    message = capsys.readouterr().err
+    assert message.startswith("speechtransfer: ")
+    assert "Traceback" not in message
+    for text in holds:
+        assert text in message
+
+
+def test_nothing_is_dropped_from_a_test_split(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _split(corpus, [*["train"] * 3, "test", *["train"] * 5, *["dev"] * 2, *["test"] * 3])
+    _truncate(corpus / VICTIM)
+    assert adapt(corpus, source, tmp_path / "run") == 1
+    refused(capsys, "03.wav")
+    assert call("check", corpus) == 1
+
+
+def test_an_empty_split_is_refused(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _split(corpus, [*["train"] * 11, *["test"] * 3])
+    assert adapt(corpus, source, tmp_path / "run") == 1
+    refused(capsys, "dev")
+
+
+def test_a_missing_file_is_refused(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (corpus / VICTIM).unlink()
+    assert adapt(corpus, source, tmp_path / "run") == 1
+    refused(capsys, "03.wav")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--set", "settings.speed=2"], "settings.lr"),
+        (["--set", "settings.lr=fast"], "settings.lr"),
+        (["--amounts", "some"], "--amounts some"),
+        (["--require-unseen-speakers"], "speakers"),
+        (["--minutes", "0"], "minutes"),
+    ],
+)
+def test_a_wrong_request_is_one_message(
+    flags: list[str], says: str, corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("adapt", corpus, "--source", source, "--out", tmp_path / "run", *flags) == 1
+    refused(capsys, says)
+
+
+def test_an_unknown_flag_is_usage(corpus: Path, tmp_path: Path) -> None:
+    assert call("adapt", corpus, "--out", tmp_path / "run", "--sauce", "x") == 2
+
+
+def test_data_and_source_that_do_not_exist_are_named(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("check", tmp_path / "nowhere") == 1
+    refused(capsys, "nowhere")
+    assert call("adapt", corpus, "--out", tmp_path / "run", "--source", tmp_path / "nowhere") == 1
+    refused(capsys, "nowhere")
+
+
+def test_a_full_disk_is_one_message_and_nothing_is_lost(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    assert adapt(corpus, source, out) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert adapt(corpus, source, tmp_path / "second") == 1
+    refused(capsys, "No space left")
+    assert call("report", out) == 1
+    refused(capsys, "No space left")
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_amounts_give_a_learning_curve(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert adapt(corpus, source, out, "--amounts", "0.05", "all") == 0
+    small, whole = (json.loads((out / name / "metrics.json").read_text()) for name in ("0.05min", "all"))
+    assert small["audio_seconds"] < whole["audio_seconds"]
+    assert small["test"]["cer"]["count"] == whole["test"]["cer"]["count"]
+    assert "0.05min" in capsys.readouterr().out
+
+
+def test_plan_trains_nothing_and_forecasts(corpus: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("plan", corpus, "--source", source, "--set", "folds=2", "settings.steps=5") == 0
+    said = capsys.readouterr().out
+    for text in ("encoder.layers.0", "labels grafted", "test:", "forecast:"):
+        assert text in said
+
+
+def test_python_dash_m_is_the_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "speechtransfer", "check", str(tmp_path / "x")], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("speechtransfer: ")

@@ -1,0 +1,60 @@
+"""Every recipe, found recursively: three smoke steps, and a README whose table is that of results.jsonl."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from speechtransfer import catalogue
+from speechtransfer.objectives import Ctc
+from speechtransfer.recipe import run
+from speechtransfer.record import BEGIN, END, config_hash, current, read_results, table
+from speechtransfer.text import Vocabulary
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+FOLDERS = sorted(path.parent for path in RECIPES.rglob("recipe.py"))
+VARIANTS = [(folder, name) for folder in FOLDERS for name in catalogue.find(str(folder))[1]]
+
+
+def test_there_are_recipes() -> None:
+    assert len(FOLDERS) >= 4
+
+
+@pytest.mark.parametrize(("folder", "variant"), VARIANTS, ids=[f"{folder.name}-{name}" for folder, name in VARIANTS])
+def test_smoke(folder: Path, variant: str, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    before = (folder / "results.jsonl").read_bytes() if (folder / "results.jsonl").is_file() else None
+    recipe = catalogue.find(str(folder))[1][variant]
+    assert recipe.name == folder.name
+    small, encoder = catalogue.smoke(recipe)
+    _, plan = small.transfer.apply(encoder, _objective())
+    assert plan.trainable > 0
+    outcome = run(small, tmp_path / "run", encoder)
+    assert outcome.metrics["steps"] == 3
+    assert outcome.scores["test"]["cer"].count > 0
+    assert ("scratch" in outcome.metrics["baselines"]) == (recipe.scratch.folds > 0)
+    after = (folder / "results.jsonl").read_bytes() if (folder / "results.jsonl").is_file() else None
+    assert before == after
+
+
+def _objective() -> Ctc:
+    return Ctc(Vocabulary.from_texts(["abc"]))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_table_is_that_of_the_results(folder: Path) -> None:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    shown = text.partition(BEGIN)[2].partition(END)[0].strip()
+    recipes = catalogue.find(str(folder))[1]
+    hashes = {name: config_hash(recipe.config()) for name, recipe in recipes.items()}
+    results = current(read_results(folder / "results.jsonl"), hashes)
+    assert shown == (table(results) if results else "")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_docstring_states_command_and_expectation(folder: Path) -> None:
+    text = (folder / "recipe.py").read_text(encoding="utf-8")
+    assert "Command: " in text
+    assert "Expected: " in text
