@@ -211,8 +211,12 @@ def run_recipe(console: Console, request: Run) -> int:
             continue
         scratch = recipe.scratch.factor if recipe.scratch.folds else 0
         changed = _with_flags(recipe, request.training, round(recipe.folds * (1 + scratch)) * len(recipes))
-        outcomes[out] = run(changed, out, resume=request.training.resume)
-        console.print(catalogue.record(folder, changed, variant, outcomes[out], commit))
+
+        def write_down(outcome: Outcome, variant: str = variant, recipe: Recipe = changed) -> None:
+            console.print(catalogue.record(folder, recipe, variant, outcome, commit))
+
+        outcomes[out] = run(changed, out, resume=request.training.resume, reached=write_down)
+        write_down(outcomes[out])
     _say_outcomes(console, outcomes)
     return 0
 

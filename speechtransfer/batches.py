@@ -6,7 +6,8 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from speechtransfer.manifest import Manifest, Utterance
 
 #: Share of a training batch that may be padding.
 MOST_WASTE = 0.02
+#: Seconds of silence between joined utterances: room for the space between their texts.
+_GAP = 0.1
 _FIELDS = ("text", "label", "language", "speaker", "domain")
 
 
@@ -28,21 +31,26 @@ class BatchSettings:
     Attributes:
         seconds: of audio in a batch, at most (a longer utterance is a batch of its own).
         speeds: factors of speed perturbation, one drawn for each utterance and epoch; ``(1.0,)`` is none.
+        join: seconds up to which half of the utterances, other ones each epoch, are joined end to end; 0 is
+            none. Prompts and words are short; joined, they teach a recogniser what long sound is like.
         waste: share of a batch that may be padding.
     """
 
     seconds: float = 30.0
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    join: float = 0.0
     waste: float = MOST_WASTE
 
     def __post_init__(self) -> None:
         """Refuse settings that make no batch.
 
         Raises:
-            SettingsError: no seconds, no speed, a speed that is not positive.
+            SettingsError: no seconds, no speed, a speed that is not positive, a join over the batch.
         """
         if self.seconds <= 0 or not self.speeds or min(self.speeds) <= 0 or not 0 <= self.waste < 1:
             raise SettingsError("batches: seconds and speeds must be positive, and waste in [0, 1).")
+        if not 0 <= self.join <= self.seconds:
+            raise SettingsError(f"batches: join={self.join} must be between 0 and the batch's {self.seconds} seconds.")
 
 
 def item_seed(seed: int, epoch: int, name: str) -> int:
@@ -93,6 +101,23 @@ def collate(utterances: Sequence[Utterance], waves: Sequence[np.ndarray]) -> Bat
     return Batch(wave, lengths, tuple(row.id for row in utterances), torch.ones(len(utterances)), fields)
 
 
+@dataclass(frozen=True)
+class EpochPlan:
+    """One epoch before its sound is read.
+
+    Attributes:
+        groups: batches, in the order of training; each holds numbers of chains.
+        chains: row indices of utterances joined end to end; most hold one.
+        speeds: of each row.
+        sizes: seconds of each chain after speed perturbation.
+    """
+
+    groups: list[list[int]]
+    chains: list[tuple[int, ...]]
+    speeds: list[float]
+    sizes: list[float]
+
+
 class TrainingBatches:
     """Epochs of training batches: speed-perturbed, bucketed anew, in random order.
 
@@ -120,42 +145,85 @@ class TrainingBatches:
         self._fits = fits
         self._seconds = [recordings.seconds(row) for row in manifest]
 
-    def plan(self, epoch: int) -> tuple[list[list[int]], list[float], list[float]]:
-        """Groups in the order of training, and each item's speed and seconds after it."""
+    def plan(self, epoch: int) -> EpochPlan:
+        """What an epoch consists of, before any sound is read."""
         speeds = []
         for row, seconds in zip(self.manifest, self._seconds, strict=True):
             speed = random.Random(item_seed(self.seed, epoch, row.id)).choice(self.settings.speeds)
             samples = round(seconds / speed * self.recordings.sample_rate)
             speeds.append(speed if self._fits(row, samples) else 1.0)
         sizes = [seconds / speed for seconds, speed in zip(self._seconds, speeds, strict=True)]
-        groups = bucket(sizes, self.settings.seconds, self.settings.waste)
+        chains = [part for chain in self._chains(epoch, sizes) for part in self._learnable(chain, sizes)]
+        joined = [sum(sizes[index] for index in chain) + _GAP * (len(chain) - 1) for chain in chains]
+        groups = bucket(joined, self.settings.seconds, self.settings.waste)
         random.Random(item_seed(self.seed, epoch, "order")).shuffle(groups)
-        return groups, speeds, sizes
+        return EpochPlan(groups, chains, speeds, joined)
+
+    def _chains(self, epoch: int, sizes: Sequence[float]) -> list[tuple[int, ...]]:
+        """Every index once, alone or with those it is joined to."""
+        draws = [random.Random(item_seed(self.seed, epoch, f"join/{row.id}")).random() for row in self.manifest]
+        chosen = [index for index, draw in enumerate(draws) if self.settings.join and draw < 0.5]
+        alone = sorted(set(range(len(sizes))) - set(chosen))
+        chains: list[tuple[int, ...]] = [(index,) for index in alone]
+        chain: list[int] = []
+        total = 0.0
+        for index in sorted(chosen, key=lambda index: draws[index]):
+            # Lengths differ between chains, so that no one length is learnt.
+            target = self.settings.join * (0.4 + 1.2 * (draws[chain[0]] if chain else 0.0))
+            if chain and total + sizes[index] + _GAP > target:
+                chains.append(tuple(chain))
+                chain, total = [], 0.0
+            chain.append(index)
+            total += sizes[index] + _GAP
+        return [*chains, tuple(chain)] if chain else chains
+
+    def _learnable(self, chain: tuple[int, ...], sizes: Sequence[float]) -> list[tuple[int, ...]]:
+        """A chain, or its utterances alone where it cannot be learnt from (no output for the space between words)."""
+        rate, gaps = self.recordings.sample_rate, _GAP * (len(chain) - 1)
+        samples = int((sum(sizes[index] for index in chain) + gaps) * rate) - len(chain)
+        if len(chain) == 1 or self._fits(join_rows([self.manifest[index] for index in chain]), samples):
+            return [chain]
+        return [(index,) for index in chain]
 
     def steps(self, epoch: int = 0) -> int:
         """Batches in an epoch."""
-        return len(self.plan(epoch)[0])
+        return len(self.plan(epoch).groups)
 
     def waste(self, epoch: int = 0) -> float:
         """Share of an epoch's padded audio that is padding."""
-        groups, _, sizes = self.plan(epoch)
-        return padding_waste(groups, sizes)
+        plan = self.plan(epoch)
+        return padding_waste(plan.groups, plan.sizes)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from number ``first`` on; the next is read while one is learnt from."""
-        groups, speeds, _ = self.plan(epoch)
+        plan = self.plan(epoch)
 
         def sound(index: int) -> np.ndarray:
             row = self.manifest[index]
             wave = self.recordings(row)
-            changed = change_speed(wave, speeds[index])
+            changed = change_speed(wave, plan.speeds[index])
             # A header's seconds round otherwise than the samples do, and a span may overrun its file.
             return changed if self._fits(row, len(changed)) else change_speed(wave, 1.0)
 
         def load(group: list[int]) -> Batch:
-            return collate([self.manifest[index] for index in group], [sound(index) for index in group])
+            chains = [plan.chains[number] for number in group]
+            rows = [join_rows([self.manifest[index] for index in chain]) for chain in chains]
+            return collate(rows, [self._join([sound(index) for index in chain]) for chain in chains])
 
-        return prefetched([*groups[first:]], load)
+        return prefetched([*plan.groups[first:]], load)
+
+    def _join(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        gap = np.zeros(round(_GAP * self.recordings.sample_rate), dtype=np.float32)
+        pieces = [piece for wave in waves for piece in (gap, wave)][1:]
+        return np.concatenate(pieces)
+
+
+def join_rows(rows: Sequence[Utterance]) -> Utterance:
+    """One row for sounds joined end to end: their texts with a space between, the first's other fields."""
+    if len(rows) == 1:
+        return rows[0]
+    text = " ".join(row.text for row in rows if row.text is not None) or None
+    return replace(rows[0], audio=Path("+".join(row.id for row in rows)), start=None, end=None, text=text)
 
 
 def scoring_batches(manifest: Manifest, recordings: Recordings, seconds: float, exact: bool) -> Iterator[Batch]:

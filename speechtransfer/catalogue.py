@@ -12,14 +12,7 @@ from speechtransfer.encoders import family
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import SettingsError
 from speechtransfer.recipe import Recipe
-from speechtransfer.record import (
-    Result,
-    append,
-    config_hash,
-    current,
-    read_results,
-    update_readme,
-)
+from speechtransfer.record import Result, append, config_hash, current, read_results, summary, table, update_readme
 from speechtransfer.sources import packaged_sources
 from speechtransfer.trial import Outcome
 
@@ -123,6 +116,25 @@ def record(folder: Path, recipe: Recipe, variant: str, outcome: Outcome, commit:
         metrics=metrics,
     )
     append(folder / "results.jsonl", line)
-    hashes = {name: config_hash(one.config()) for name, one in recipes.items()}
-    update_readme(folder / "README.md", current(read_results(folder / "results.jsonl"), hashes))
+    update_tables(folder.resolve().parent)
     return f"recorded in {folder / 'results.jsonl'}"
+
+
+def results_of(folder: Path) -> list[Result]:
+    """What a recipe reached with the settings that it has today."""
+    configs = {name: recipe.config() for name, recipe in find(str(folder))[1].items()}
+    return current(read_results(folder / "results.jsonl"), configs, Recipe(name="", data=()).config())
+
+
+def update_tables(recipes: Path) -> None:
+    """Renew the table of every recipe's README, and that of the README above ``recipes``.
+
+    Raises:
+        DataError: a README or its markers are missing.
+    """
+    everything: list[Result] = []
+    for path in sorted(recipes.glob("*/recipe.py")):
+        results = results_of(path.parent)
+        update_readme(path.parent / "README.md", table(results) if results else "")
+        everything += results
+    update_readme(recipes.parent / "README.md", summary(everything))

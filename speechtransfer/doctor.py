@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from rich.progress import track
 
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import unusable_audio
+from speechtransfer.corpora.contract import is_sound
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import DataError, TextError
-from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.objectives.contract import Objective
 from speechtransfer.splits import leaks
 from speechtransfer.text import TextContract
@@ -58,8 +60,7 @@ def examine(manifest: Manifest, recordings: Recordings, contract: TextContract, 
         if not row.audio.is_file() or row.split not in _TRAINING:
             errors.append(f"{row.id}: {reason}")
         reasons[row.id] = reason
-    lost = [row for row in manifest.ledger if row.action == "dropped" and row.split not in _TRAINING]
-    errors += [f"{row.audio}: {row.reason}" for row in lost]
+    errors += [f"{row.audio}: {row.reason}" for row in manifest.ledger if _lost_from_a_test(row)]
     kept = manifest.keep(lambda row: reasons.get(row.id))
     given, left = set(manifest.splits), set(kept.splits)
     errors += [f"the {name} split would be empty: each of its rows is unusable." for name in sorted(given - left)]
@@ -69,6 +70,12 @@ def examine(manifest: Manifest, recordings: Recordings, contract: TextContract, 
     crossing = leaks(kept, lambda row: str(row.audio) if row.audio in whole else row.id)
     errors += [f"{audio} is in the splits {', '.join(names)} at once." for audio, names in crossing.items()]
     return Examined(kept, tuple(errors), _seconds(kept, recordings))
+
+
+def _lost_from_a_test(row: LedgerRow) -> bool:
+    """Whether an importer dropped a test utterance; a stray file beside the sound is none."""
+    sound = is_sound(Path(row.audio)) or is_sound(Path(row.audio.rpartition("#")[0]))
+    return row.action == "dropped" and row.split not in _TRAINING and sound
 
 
 def _missing(row: Utterance) -> str | None:

@@ -219,11 +219,12 @@ class _Run:
         batch = batch.to(self.accelerator.device)
         losses = self.model(batch, progress, self.augment(batch, epoch, progress))
         loss = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(loss):
-            names = ", ".join(batch.ids[:3])
-            raise DataError(f"the loss is {float(loss)} on {names}: check these recordings, or lower lr.")
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            names = ", ".join(batch.ids[:3]) + (f" or {len(batch.ids) - 3} more" if len(batch.ids) > 3 else "")
+            raise DataError(f"the loss is {value} on {names}: check these recordings, or lower lr.")
         self.accelerator.backward(loss / self.settings.accumulate)
-        return float(loss.detach())
+        return value
 
     def stream(self, state: Progressed) -> Iterator[tuple[int, int, Batch]]:
         """Epoch, number in it, and batch, for ever, from where ``state`` left off."""
@@ -265,7 +266,7 @@ class _Run:
             for name, value in self.bare.named_buffers():
                 value.copy_(buffers[name])
         torch.set_rng_state(random)
-        _, _, sizes = self.batches.plan(0)
+        sizes = self.batches.plan(0).sizes
         return taken / seconds * sum(sizes) / self.batches.steps() * self.settings.accumulate, scoring
 
 
@@ -419,6 +420,8 @@ def _accelerator(settings: FitSettings, folder: Path | None) -> Accelerator:
 
 
 def _precision(wanted: str) -> str:
+    if wanted == "fp16" and not torch.cuda.is_available():
+        raise SettingsError("precision=fp16 needs a GPU; on a CPU take no, or bf16.")
     if wanted != "auto":
         return wanted
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -172,8 +172,9 @@ def run(
     encoder: Encoder | None = None,
     corpus: Corpus | None = None,
     resume: bool = False,
+    reached: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
-    """Run a recipe: each fold with its baseline, the pooled figures, the verdict, the report.
+    """Run a recipe: every fold, the pooled figures, then the baselines, the verdict and the report.
 
     One fold alone is a plain run folder; several lie under ``folds/``, and the top holds what is pooled.
 
@@ -183,6 +184,7 @@ def run(
         encoder: the source, where it is loaded already.
         corpus: the data, where it is open already.
         resume: go on where an earlier run stopped.
+        reached: called with what the folds reached, before the baselines begin.
 
     Raises:
         SettingsError: the folder holds another run, or the source is of another family than the recipe's.
@@ -200,20 +202,27 @@ def run(
     tasks = {fold: fold_task(recipe, corpus, fold) for fold in numbers}
     for test in (*corpus.tests.values(), *(task.manifest.split("test") for task in tasks.values())):
         refuse_contamination(encoder.card, test)
-    outcomes: list[Outcome] = []
-    baselines: list[Outcome] = []
-    for fold, task in tasks.items():
-        folder = out if len(numbers) == 1 else out / "folds" / str(fold)
-        outcomes.append(run_trial(folder, encoder, task, recipe.transfer, recipe.settings, resume))
-    for fold in list(tasks)[: recipe.scratch.folds]:
-        folder = out if len(numbers) == 1 else out / "folds" / str(fold)
-        baselines.append(_baseline(recipe, out, folder, encoder, tasks[fold]))
-    if len(numbers) == 1:
-        outcome = _with_verdict(outcomes[0], outcomes, baselines)
-    else:
+    folders = {fold: out if len(tasks) == 1 else out / "folds" / str(fold) for fold in tasks}
+    outcomes = [
+        run_trial(folders[fold], encoder, task, recipe.transfer, recipe.settings, resume)
+        for fold, task in tasks.items()
+    ]
+    if len(tasks) > 1:
         write_ledger(out / "ledger.jsonl", corpus.manifest.ledger)
-        _pool_predictions(out, numbers)
-        outcome = _with_verdict(_pooled(outcomes), outcomes, baselines)
+        _pool_predictions(out, folders)
+    outcome = _published(out, outcomes, [])
+    if recipe.scratch.folds == 0:
+        return outcome
+    reached(outcome)
+    chosen = list(tasks)[: recipe.scratch.folds]
+    baselines = [_baseline(recipe, out, folders[fold], encoder, tasks[fold]) for fold in chosen]
+    return _published(out, outcomes, baselines)
+
+
+def _published(out: Path, outcomes: list[Outcome], baselines: list[Outcome]) -> Outcome:
+    """Pool, judge, and write the top of the run folder."""
+    pooled = outcomes[0] if len(outcomes) == 1 else _pooled(outcomes)
+    outcome = _with_verdict(pooled, outcomes, baselines)
     write_json(out / "metrics.json", outcome.metrics)
     write_card(out)
     write_report(out)
@@ -292,11 +301,10 @@ def _with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Out
     return Outcome(outcome.scores, {**outcome.metrics, "baselines": {"scratch": figures}, "verdict": verdict.as_dict()})
 
 
-def _pool_predictions(out: Path, numbers: Any) -> None:
+def _pool_predictions(out: Path, folders: Mapping[int, Path]) -> None:
     lines = []
-    for fold in numbers:
-        path = out / "folds" / str(fold) / "predictions" / "test.jsonl"
-        lines += [{**line, "fold": fold} for line in read_lines(path)]
+    for fold, folder in folders.items():
+        lines += [{**line, "fold": fold} for line in read_lines(folder / "predictions" / "test.jsonl")]
     write_lines(out / "predictions" / "test.jsonl", lines)
 
 

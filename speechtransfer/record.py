@@ -51,7 +51,7 @@ def clean_commit(folder: Path) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     for path in (line[3:] for line in changed if line):
-        generated = path.endswith("README.md") and path.startswith("recipes/") and _only_table_changed(folder, path)
+        generated = path.endswith("README.md") and _only_table_changed(folder, path)
         if Path(path).name not in _IGNORED and not generated:
             return None
     return commit
@@ -100,13 +100,35 @@ def read_results(path: Path) -> list[Result]:
     return results
 
 
-def current(results: Iterable[Result], hashes: Mapping[str, str]) -> list[Result]:
-    """The last result of each (variant, fold, seed) whose configuration is the recipe's own today."""
+def current(
+    results: Iterable[Result], configs: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]
+) -> list[Result]:
+    """The last result of each (variant, fold, seed) whose configuration is the recipe's own today.
+
+    Args:
+        results: lines of ``results.jsonl``, oldest first.
+        configs: today's configuration of each variant.
+        defaults: the configuration that a recipe has where it says nothing. A field that a result's
+            version did not know yet counts as its default, since a new field's default changes nothing.
+    """
     latest: dict[tuple[str, str, int], Result] = {}
     for result in results:
-        if hashes.get(result.variant) == result.config_hash:
+        config = configs.get(result.variant)
+        if config is not None and config_hash(_as_known(config, result.config, defaults)) == result.config_hash:
             latest[result.variant, str(result.fold), result.seed] = result
     return list(latest.values())
+
+
+def _as_known(now: Mapping[str, Any], then: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """``now`` without the fields that ``then`` lacks, as far as they have their defaults."""
+    known: dict[str, Any] = {}
+    for name, value in now.items():
+        before, default = then.get(name), defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping) and isinstance(default, Mapping):
+            known[name] = _as_known(value, before, default)
+        elif name in then or value != default:
+            known[name] = value
+    return known
 
 
 def table(results: Sequence[Result]) -> str:
@@ -132,6 +154,23 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([*rows, "", *verdicts]).rstrip()
 
 
+def summary(results: Sequence[Result]) -> str:
+    """A short Markdown table over many recipes: what transfer reached, and scratch beside it."""
+    rows = ["| recipe | test | CER of transfer | CER from scratch |", "|---|---|---|---|"]
+    for result in results:
+        metrics = result.metrics
+        if result.fold != "pooled" or not metrics.get("verdict"):
+            continue
+        name = result.recipe if result.variant == "default" else f"{result.recipe} `{result.variant}`"
+        scratch = metrics["baselines"]["scratch"]
+        for test, scores in metrics.items():
+            if isinstance(scores, dict) and "cer" in scores and test in scratch:
+                folds = f" ({scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds)"
+                cells = f"[{name}](recipes/{result.recipe})", test, _figure(scores["cer"])
+                rows.append("| " + " | ".join([*cells, _figure(scratch[test]["cer"]) + folds]) + " |")
+    return "\n".join(rows)
+
+
 def _figure(estimate: Mapping[str, Any]) -> str:
     low, high = 100 * estimate["low"], 100 * estimate["high"]
     return f"{100 * estimate['value']:.1f}% [{low:.1f}, {high:.1f}] of {estimate['count']}"
@@ -145,8 +184,8 @@ def _around_table(text: str) -> tuple[str, str]:
     return before, after
 
 
-def update_readme(readme: Path, results: Sequence[Result]) -> None:
-    """Put the table between the README's markers.
+def update_readme(readme: Path, content: str) -> None:
+    """Put a table between the README's markers.
 
     Raises:
         DataError: the README or its markers are missing.
@@ -154,4 +193,4 @@ def update_readme(readme: Path, results: Sequence[Result]) -> None:
     if not readme.is_file():
         raise DataError(f"{readme}: is missing; every recipe has one.")
     before, after = _around_table(readme.read_text(encoding="utf-8"))
-    write_atomically(readme, f"{before}{BEGIN}\n{table(results)}\n{END}{after}")
+    write_atomically(readme, f"{before}{BEGIN}\n{content}\n{END}{after}")

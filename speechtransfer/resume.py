@@ -16,7 +16,7 @@ from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.errors import SourceError
 from speechtransfer.files import write_atomically
 from speechtransfer.model import Model
-from speechtransfer.weights import read_tensors, write_tensors
+from speechtransfer.weights import match_strictly, read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def read_state(folder: Path, model: Model, optimizer: torch.optim.Optimizer) -> 
     source = checkpoints / str(read_json(checkpoints / "last.json"))
     try:
         saved = torch.load(source / "optimizer.pt", map_location="cpu", weights_only=True)
-        model.load_state_dict(read_tensors(source / "model.safetensors"))
+        tensors = read_tensors(source / "model.safetensors")
+        matched, _ = match_strictly(tensors, model.state_dict(), (), (), "model.safetensors")
+        model.load_state_dict(matched)
         optimizer.load_state_dict(saved["optimizer"])
         progress = read_json(source / "progress.json")
         best = source / "best.safetensors"

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from speechtransfer.audio import Recordings
     from speechtransfer.encoders.conformer import Conformer
     from speechtransfer.encoders.contract import Encoder
+    from speechtransfer.fit import FitSettings, History
     from speechtransfer.manifest import Manifest
+    from speechtransfer.model import Model
+    from speechtransfer.objectives import Ctc
+    from speechtransfer.transfer import Plan, Rule
 
 RATE = 16_000
 SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic"
@@ -139,3 +143,36 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         for split, texts in (("dev", ("ac", "bd", "cba")), ("test", ("ca", "db", "dba")))
     ]
     return Manifest(tuple(row for part in parts for row in part))
+
+
+@pytest.fixture
+def join(tiny: Callable[..., Conformer], tones: Manifest) -> Callable[..., tuple[Model, Plan]]:
+    """Makes a model for the tones and its plan, always from the same random weights."""
+    import torch
+
+    from speechtransfer.objectives import Ctc
+    from speechtransfer.text import Vocabulary
+    from speechtransfer.transfer import Rule, Transfer
+
+    vocabulary = Vocabulary.from_texts(row.text for row in tones.split("train"))
+
+    def make(
+        rules: tuple[Rule, ...] = (Rule(r".*"),), encoder: Encoder | None = None, kind: type[Ctc] = Ctc, **sizes: Any
+    ) -> tuple[Model, Plan]:
+        source = encoder or tiny(**sizes)
+        torch.manual_seed(5)
+        return Transfer(rules).apply(source, kind(vocabulary, dropout=sizes.get("dropout", 0.1)))
+
+    return make
+
+
+@pytest.fixture
+def train(tones: Manifest, recordings: Recordings) -> Callable[..., History]:
+    """``fit`` of a joined model on the tones."""
+    from speechtransfer.fit import fit
+
+    def run(joined: tuple[Model, Plan], settings: FitSettings, *place: Any, **options: Any) -> History:
+        splits = tones.split("train"), tones.split("dev")
+        return fit(*joined, *splits, settings, *place, recordings=recordings, **options)
+
+    return run

@@ -203,10 +203,10 @@ def test_a_table_that_cannot_be_used(tmp_path: Path, content: str | bytes, messa
 
 
 def test_two_tables_or_none(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither metadata.csv nor metadata.tsv"):
+    with pytest.raises(DataError, match=r"neither metadata\.csv nor metadata\.tsv"):
         corpora.load(str(tmp_path), "table")
     table(tmp_path, "file,text\na.wav,yes\n", "metadata.tsv")
-    with pytest.raises(DataError, match="both metadata.csv and metadata.tsv"):
+    with pytest.raises(DataError, match=r"both metadata\.csv and metadata\.tsv"):
         corpora.load(table(tmp_path, "file,text\na.wav,yes\n"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechtransfer import files
@@ -48,7 +48,8 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, step, full)
     with pytest.raises(DataError, match=r"m\.jsonl: cannot be written \(No space left on device\)"):
         files.write_atomically(path, "new")
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_disk_that_fills_in_the_middle_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +59,8 @@ def test_a_disk_that_fills_in_the_middle_loses_nothing(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "fdopen", lambda handle, mode: Failing(opened(handle, mode), 100))
     with pytest.raises(DataError, match="No space left on device"):
         files.write_lines(path, [{"a": number} for number in range(1000)])
-    assert files.read_lines(path) == [{"a": 1}] and list(tmp_path.iterdir()) == [path]
+    assert files.read_lines(path) == [{"a": 1}]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_interruption_loses_nothing_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,8 @@ def test_an_interruption_loses_nothing_and_leaves_nothing(tmp_path: Path, monkey
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         files.write_atomically(path, "new")
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_whole_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,9 +83,11 @@ def test_the_whole_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "fsync", lambda handle: seen.append(os.fstat(handle).st_size) or synced(handle))
     monkeypatch.setattr(os, "replace", lambda old, new: seen.append(os.path.exists(new)) or replaced(old, new))
     files.write_atomically(path, bytes(100_000))
-    assert seen == [100_000, False] and path.stat().st_size == 100_000
+    assert seen == [100_000, False]
+    assert path.stat().st_size == 100_000
     files.write_atomically(path, b"")
-    assert seen[2:] == [0, True] and path.read_bytes() == b""
+    assert seen[2:] == [0, True]
+    assert path.read_bytes() == b""
     assert path.stat().st_mode & 0o777 == 0o644
 
 
@@ -92,13 +97,15 @@ def test_where_nothing_can_be_written_is_one_clear_error(tmp_path: Path) -> None
     for path in (tmp_path / "file" / "x.json", tmp_path / "folder"):
         with pytest.raises(DataError, match="cannot be written"):
             files.write_atomically(path, "x")
-    assert (tmp_path / "file").read_text() == "a file" and (tmp_path / "folder" / "inside").is_dir()
+    assert (tmp_path / "file").read_text() == "a file"
+    assert (tmp_path / "folder" / "inside").is_dir()
     assert len(list(tmp_path.iterdir())) == 2
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)) | st.just("\udcff"), max_size=8)
 
 
+@settings(max_examples=40)
 @given(rows=st.lists(st.dictionaries(TEXTS, TEXTS | st.integers() | st.none(), min_size=1, max_size=3), max_size=4))
 def test_any_rows_read_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
     path = tmp_path_factory.mktemp("rows") / "r.jsonl"
@@ -111,11 +118,10 @@ def test_other_scripts_and_odd_file_names_stay_readable(tmp_path: Path) -> None:
     odd = os.fsdecode(b"ni\xf1o.wav")
     files.write_lines(tmp_path / "r.jsonl", [{"audio": odd, "text": "ёж\u2028ёж\x85"}])
     raw = (tmp_path / "r.jsonl").read_bytes()
-    assert "ёж".encode() in raw and b"\\udcf1" in raw
-    assert (
-        json.loads(raw)["audio"] == odd
-        and os.fsencode(files.read_lines(tmp_path / "r.jsonl")[0]["audio"]) == b"ni\xf1o.wav"
-    )
+    assert "ёж".encode() in raw
+    assert b"\\udcf1" in raw
+    assert json.loads(raw)["audio"] == odd
+    assert os.fsencode(files.read_lines(tmp_path / "r.jsonl")[0]["audio"]) == b"ni\xf1o.wav"
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '"a"', "3", "[" * 50_000, "{} {}"])

@@ -99,3 +99,11 @@ def test_a_map_chooses_between_labels_that_fold_into_one() -> None:
     assert model.objective.head.bias[[VOCABULARY.labels.index(x) for x in "ab"]].tolist() == [300.5, 200.5]
     _, plan = apply(Transfer(), donor(("<pad>", "Q", "q")))
     assert plan.shared_labels == ("",), "labels that nobody needs may fold"
+
+
+def test_sentence_marks_and_the_unknown_are_no_letters() -> None:
+    vocabulary = Vocabulary.from_texts(["s unk ß cls"])
+    _, plan = apply(Transfer(), donor(("<s>", "<pad>", "</s>", "<unk>", "[UNK]", "[CLS]")), vocabulary)
+    assert plan.shared_labels == ("",)
+    _, plan = apply(Transfer(), donor(("<s>", "s", "</s>", "<pad>")), vocabulary)
+    assert plan.shared_labels == ("", "s")

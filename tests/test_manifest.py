@@ -35,10 +35,12 @@ def test_a_manifest_round_trips(tmp_path: Path) -> None:
     manifests.write_manifest(tmp_path / "m.jsonl", written)
     content = (tmp_path / "m.jsonl").read_text(encoding="utf-8")
     assert read_manifest(tmp_path / "m.jsonl") == written
-    assert "Здравствуй" in content and str(tmp_path) not in content
+    assert "Здравствуй" in content
+    assert str(tmp_path) not in content
     assert written.splits == ("train", "dev", "elsewhere")
     assert written.speakers == {"anna"}
-    assert written[1].id.endswith("b.wav#0.5-2.25") and written[2].id.endswith("b.wav#3-")
+    assert written[1].id.endswith("b.wav#0.5-2.25")
+    assert written[2].id.endswith("b.wav#3-")
 
 
 def test_a_manifest_may_move_with_its_audio(tmp_path: Path) -> None:
@@ -48,7 +50,8 @@ def test_a_manifest_may_move_with_its_audio(tmp_path: Path) -> None:
         place.mkdir()
         (place / "m.jsonl").write_text("\ufeff" + line, encoding="utf-8")
     here, there = (read_manifest(place / "m.jsonl") for place in places)
-    assert here != there and here.fingerprint() == there.fingerprint()
+    assert here != there
+    assert here.fingerprint() == there.fingerprint()
     assert here.fingerprint() != Manifest((replace(here[0], text="b"),)).fingerprint()
 
 
@@ -116,8 +119,11 @@ def test_keep_moves_rows_to_the_ledger() -> None:
 
 def test_slices_and_splits() -> None:
     given = Manifest(tuple(replace(row, split="dev") for row in rows(4)), (LedgerRow("x", "y"),))
-    assert isinstance(given[1:3], Manifest) and len(given[1:3]) == 2
-    assert len(given.split("dev")) == 4 and not given.split("dev").ledger and not given.split("train")
+    assert isinstance(given[1:3], Manifest)
+    assert len(given[1:3]) == 2
+    assert len(given.split("dev")) == 4
+    assert not given.split("dev").ledger
+    assert not given.split("train")
 
 
 def test_the_ledger_is_written_as_json_lines(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from speechtransfer import catalogue
 from speechtransfer.objectives import Ctc
 from speechtransfer.recipe import run
-from speechtransfer.record import BEGIN, END, config_hash, current, read_results, table
+from speechtransfer.record import BEGIN, END, summary, table
 from speechtransfer.text import Vocabulary
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -43,14 +43,19 @@ def _objective() -> Ctc:
     return Ctc(Vocabulary.from_texts(["abc"]))
 
 
+def shown(readme: Path) -> str:
+    return readme.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_table_is_that_of_the_results(folder: Path) -> None:
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    shown = text.partition(BEGIN)[2].partition(END)[0].strip()
-    recipes = catalogue.find(str(folder))[1]
-    hashes = {name: config_hash(recipe.config()) for name, recipe in recipes.items()}
-    results = current(read_results(folder / "results.jsonl"), hashes)
-    assert shown == (table(results) if results else "")
+    results = catalogue.results_of(folder)
+    assert shown(folder / "README.md") == (table(results) if results else "")
+
+
+def test_the_readme_shows_every_recipe() -> None:
+    everything = [result for folder in FOLDERS for result in catalogue.results_of(folder)]
+    assert shown(RECIPES.parent / "README.md") == summary(everything)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -341,7 +341,7 @@ def test_unknown_fields_unicode_line_ends_and_half_surrogates_pass(run):
     assert "U+D800" in write_report(run).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("said, heard", PAIRS)
+@pytest.mark.parametrize(("said", "heard"), PAIRS)
 def test_alignment_loses_no_letter(said, heard):
     columns = re.findall(r'<span class="(\w+)"[^>]*>(<.*?>.*?</\w+>)(<.*?>.*?</\w+>)</span>', alignment(said, heard))
     page = HTMLParser(convert_charrefs=True)
@@ -365,7 +365,7 @@ def test_alignment_marks_errors_by_more_than_colour():
 
 
 @pytest.mark.parametrize(
-    "character, seen",
+    ("character", "seen"),
     [("", "∅"), (" ", "␣"), ("\u0301", "◌\u0301"), ("\u200d", "U+200D"), ("ж", "ж"), ("да", "да")],
 )
 def test_every_character_can_be_seen(character, seen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -99,7 +99,8 @@ def test_nothing_that_is_shared_crosses_whatever_shares_it(keys: list[tuple[int,
             groups += 1
         assert groups < count
         return
-    assert sorted(index for part in parts for index in part) == list(range(len(given))) and all(parts)
+    assert sorted(index for part in parts for index in part) == list(range(len(given)))
+    assert all(parts)
     assert not crossing(given, parts, lambda row: str(row.audio))
     assert not crossing(given, parts, lambda row: row.text)
     assert not crossing(given, parts, lambda row: row.speaker or row.id)
@@ -124,7 +125,8 @@ def test_spans_of_one_recording_stay_together() -> None:
         )
     )
     for part in folds(given, 5, 0, seconds):
-        assert len(part) == 8 and len({given[index].audio for index in part}) == 2
+        assert len(part) == 8
+        assert len({given[index].audio for index in part}) == 2
 
 
 def test_unknown_speakers_are_no_speaker() -> None:
@@ -143,7 +145,8 @@ def test_assigned_names_are_those_asked_for() -> None:
     given = Manifest(rows(6, 6).rows, (LedgerRow("x", "y"),))
     named = assign(given, [(0, 3), (1,), (2, 5), (4,)], test={1, 2}, dev={3})
     assert [row.split for row in named] == ["train", "test", "test", "train", "dev", "test"]
-    assert named.ledger == given.ledger and [row.id for row in named] == [row.id for row in given]
+    assert named.ledger == given.ledger
+    assert [row.id for row in named] == [row.id for row in given]
 
 
 def check_cross_validation(given: Manifest, count: int, by_speaker: bool) -> list[Manifest]:
@@ -154,8 +157,10 @@ def check_cross_validation(given: Manifest, count: int, by_speaker: bool) -> lis
     for fold in range(count):
         one = cross_validation(given, count, fold, 7, seconds, prompt, by_speaker)
         assert one == cross_validation(given, count, fold, 7, seconds, prompt, by_speaker)
-        assert one.splits == ("train", "dev", "test") and [row.id for row in one] == [row.id for row in given]
-        assert leaks(one, prompt) == {} and (not by_speaker or leaks(one, lambda row: row.speaker) == {})
+        assert one.splits == ("train", "dev", "test")
+        assert [row.id for row in one] == [row.id for row in given]
+        assert leaks(one, prompt) == {}
+        assert not by_speaker or leaks(one, lambda row: row.speaker) == {}
         tested += [row.id for row in one.split("test")]
         named.append(one)
     assert sorted(tested) == sorted(row.id for row in given)
@@ -176,7 +181,9 @@ def test_a_handful_of_speakers_is_enough(speakers: int, count: int) -> None:
     given = rows(200, 200, speakers)
     assert len(given.speakers) == speakers
     for named in check_cross_validation(given, count, by_speaker=True):
-        assert named.split("train").speakers and named.split("dev").speakers and named.split("test").speakers
+        assert named.split("train").speakers
+        assert named.split("dev").speakers
+        assert named.split("test").speakers
 
 
 @pytest.mark.parametrize(("groups", "count"), [(1, 2), (3, 2), (4, 5), (0, 2)])
@@ -208,11 +215,13 @@ def test_leaks_are_found() -> None:
 def test_smaller_amounts_are_subsets_in_the_original_order() -> None:
     given = Manifest(rows(200, 50).rows, (LedgerRow("x", "y"),))
     parts = [take_seconds(given, amount, 0, seconds) for amount in (0, 30, 90, 1e9)]
-    for small, large in zip(parts, parts[1:], strict=False):
+    for small, large in pairwise(parts):
         assert set(small) < set(large) <= set(given)
         order = [given.rows.index(row) for row in large]
-        assert order == sorted(order) and large.ledger == given.ledger
-    assert not len(parts[0]) and parts[3] == given
+        assert order == sorted(order)
+        assert large.ledger == given.ledger
+    assert not len(parts[0])
+    assert parts[3] == given
     for amount, part in zip((30, 90), parts[1:3], strict=True):
         assert amount <= sum(map(seconds, part)) < amount + 3
     assert take_seconds(given, 30, 0, seconds) == parts[1] != take_seconds(given, 30, 1, seconds)

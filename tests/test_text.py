@@ -145,6 +145,7 @@ def test_digits_are_refused_by_name_or_kept_where_asked(digit: str) -> None:
 def test_case_and_form_are_choices() -> None:
     assert TextContract(case="keep").apply("Ab ΣΣ") == "Ab ΣΣ"
     assert TextContract(unicode="NFKC").apply("ﬁ Ａ ŉa") == "fi a na"
+    assert TextContract(unicode="NFKC", case="keep").apply("ŉa Ŀa") == "na L a"
     assert CONTRACT.apply("ﬁ") == "ﬁ"
     for wrong in ({"version": 2}, {"unicode": "NFD"}, {"case": "upper"}, {"digits": "spell"}):
         with pytest.raises(TextError, match=next(iter(wrong))):

@@ -23,6 +23,6 @@ FOUR = replace(
     ALL,
     train_minutes=4.0,
     settings=replace(ALL.settings, epochs=32),
-    scratch=replace(ALL.scratch, folds=5),
+    scratch=replace(ALL.scratch, folds=2),
 )
 RECIPES = {"4min": FOUR, "all": ALL}

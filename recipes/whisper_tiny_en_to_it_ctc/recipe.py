@@ -15,8 +15,8 @@ RECIPE = Recipe(
     source="openai/whisper-tiny.en",
     family="whisper",
     language="ita",
-    transfer=Transfer((Rule(r"encoder\..*", scale=0.4), Rule(r"objective\..*"))),
-    settings=FitSettings(epochs=30, lr=1e-3, evaluations=6, batches=BatchSettings(seconds=20)),
+    transfer=Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*"))),
+    settings=FitSettings(epochs=20, lr=4e-3, evaluations=5, batches=BatchSettings(seconds=20, join=10)),
     tests={"menardi": "debian:asterisk-it-menardi"},
     scratch=Scratch(rates=(2e-4, 5e-4, 1e-3), search=0.5, factor=2.0, folds=1),
 )
