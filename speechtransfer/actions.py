@@ -216,7 +216,8 @@ def run_recipe(console: Console, request: Run) -> int:
             console.print(catalogue.record(folder, recipe, variant, outcome, commit))
 
         outcomes[out] = run(changed, out, resume=request.training.resume, reached=write_down)
-        write_down(outcomes[out])
+        if changed.scratch.folds:
+            write_down(outcomes[out])
     _say_outcomes(console, outcomes)
     return 0
 

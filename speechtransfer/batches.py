@@ -79,7 +79,8 @@ def _bucket(sizes: Sequence[float], most: float, cap: float) -> list[list[int]]:
     longest = total = 0.0
     for index in order:
         padded = longest * (len(groups[-1]) + 1) if groups else 0.0
-        if groups and padded <= most and padded - (total + sizes[index]) <= cap * padded:
+        # The rounding of sums must not part equal lengths; a sample more or less is far above it.
+        if groups and padded <= most and padded - (total + sizes[index]) <= (cap + 1e-9) * padded:
             groups[-1].append(index)
             total += sizes[index]
         else:

@@ -210,18 +210,10 @@ def run(
     if len(tasks) > 1:
         write_ledger(out / "ledger.jsonl", corpus.manifest.ledger)
         _pool_predictions(out, folders)
-    outcome = _published(out, outcomes, [])
-    if recipe.scratch.folds == 0:
-        return outcome
-    reached(outcome)
+    pooled = outcomes[0] if len(outcomes) == 1 else _pooled(outcomes)
+    reached(pooled)
     chosen = list(tasks)[: recipe.scratch.folds]
     baselines = [_baseline(recipe, out, folders[fold], encoder, tasks[fold]) for fold in chosen]
-    return _published(out, outcomes, baselines)
-
-
-def _published(out: Path, outcomes: list[Outcome], baselines: list[Outcome]) -> Outcome:
-    """Pool, judge, and write the top of the run folder."""
-    pooled = outcomes[0] if len(outcomes) == 1 else _pooled(outcomes)
     outcome = _with_verdict(pooled, outcomes, baselines)
     write_json(out / "metrics.json", outcome.metrics)
     write_card(out)

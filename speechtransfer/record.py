@@ -67,7 +67,7 @@ def _only_table_changed(folder: Path, path: str) -> bool:
         root = Path(_git(folder, "rev-parse", "--show-toplevel").strip())
         before, after = _git(root, "show", f"HEAD:{path}"), (root / path).read_text(encoding="utf-8")
         return _around_table(before) == _around_table(after)
-    except (OSError, subprocess.CalledProcessError, DataError):
+    except (OSError, UnicodeDecodeError, subprocess.CalledProcessError, DataError):
         return False
 
 

@@ -1,4 +1,4 @@
-"""Utterances joined end to end: each still once an epoch, their texts and sound in one order, and only where learnable."""
+"""Utterances joined end to end: each once an epoch, text and sound in one order, and only what can be learnt."""
 
 from __future__ import annotations
 

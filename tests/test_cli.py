@@ -30,6 +30,13 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than these trainings; one test here draws, the others say nothing about pictures."""
+    if "whole_run_folder" not in request.node.name:
+        monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of a tiny conformer that knows the letters a to e."""

@@ -132,7 +132,7 @@ def test_recordings_that_the_source_knows_are_found_by_their_sound(
     card = SourceCard("source", audio=frozenset({content_hash(copies["a"])}))
     overlap = contaminated(card, rows)
     assert set(overlap) == {str(copies[name]) for name in ("a", "renamed", "float")}
-    with pytest.raises(ContaminationError, match="3 of these recordings, .* were in the training data of source"):
+    with pytest.raises(ContaminationError, match=r"3 of these recordings, .* were in the training data of source"):
         refuse_contamination(card, rows)
     model.encoder.card = card
     notes = evaluate(model, rows, recordings).notes
