@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from speechtransfer import objectives
     from speechtransfer.checkpoint import load
     from speechtransfer.evaluate import evaluate
-    from speechtransfer.fit import FitSettings, fit
+    from speechtransfer.fit import fit
     from speechtransfer.manifest import read_manifest
     from speechtransfer.recipe import Recipe
+    from speechtransfer.schedule import FitSettings
     from speechtransfer.sources import load_encoder
     from speechtransfer.text import Vocabulary
     from speechtransfer.transfer import Rule, Transfer
 
 #: Where each public name lives; torch and transformers take seconds to import, so none is loaded before use.
 _HOMES = {
-    "FitSettings": "fit",
+    "FitSettings": "schedule",
     "Recipe": "recipe",
     "Rule": "transfer",
     "Transfer": "transfer",

@@ -93,7 +93,8 @@ def adapt(console: Console, request: Adapt) -> int:
     if not request.cross_validate:
         base = replace(base, run_folds=(0,))
     quick = flags.minutes is not None
-    rates = base.scratch.rates[1:2] if quick else base.scratch.rates
+    # A budget leaves no time for a search: the rate is the one that the recipe's search found best.
+    rates = base.scratch.rates[:1] if quick else base.scratch.rates
     factor = 2.0 if quick else base.scratch.factor
     folds = base.scratch.folds if flags.baseline else 0
     base = replace(base, scratch=replace(base.scratch, rates=rates, factor=factor, folds=folds))

@@ -6,126 +6,31 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
 from speechtransfer.audio import Recordings
-from speechtransfer.batches import BatchSettings, TrainingBatches, item_seed
+from speechtransfer.batches import TrainingBatches, item_seed
 from speechtransfer.encoders.contract import Augment
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import evaluate
 from speechtransfer.features import SpecAugment
 from speechtransfer.files import write_lines
 from speechtransfer.frames import Batch
-from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
 from speechtransfer.resume import Progressed, State, read_state, write_state
+from speechtransfer.schedule import FitSettings, make_optimizer, rate_factor
 from speechtransfer.transfer import Plan, set_live
 
 #: Batches timed before a budget in minutes becomes a number of steps, after as many to warm up.
 _TIMED_BATCHES = 6
-
-
-@dataclass(frozen=True)
-class MaskSettings:
-    """SpecAugment's masks over log-mel features; counts of zero switch it off.
-
-    Attributes:
-        freq_masks: masks over bands.
-        freq_width: widest band mask, in bands.
-        time_masks: masks over time.
-        time_width: longest time mask, in frames of the front end.
-        time_ratio: longest time mask as a share of the utterance.
-        after: share of the steps before the first mask; a CTC head finds its first characters much
-            sooner in whole features (on ten minutes from scratch, in a third of the steps).
-    """
-
-    freq_masks: int = 2
-    freq_width: int = 18
-    time_masks: int = 4
-    time_width: int = 30
-    time_ratio: float = 0.05
-    after: float = 0.15
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a model is trained.
-
-    Attributes:
-        steps: optimiser steps.
-        epochs: passes over the training split; given, it decides ``steps``.
-        minutes: budget of training time; given, it decides ``steps`` before the first of them.
-        lr: the peak learning rate, which each rule's scale multiplies.
-        optimizer: ``adamw``, or ``sgd`` with momentum.
-        momentum: of SGD.
-        weight_decay: on matrices and kernels; norms and biases have none.
-        warmup: share of the steps over which the rate rises from zero.
-        decay: how it falls afterwards: ``cosine``, ``linear`` or ``constant``.
-        clip: largest norm of a gradient; 0 is no limit.
-        accumulate: batches in an optimiser step.
-        precision: ``auto`` (bf16 where a GPU has it), ``no``, ``fp16`` or ``bf16``.
-        batches: sizes and speed perturbation.
-        masks: SpecAugment.
-        evaluations: how many times dev is scored over the training.
-        patience: evaluations without a better score after which training stops; 0 never.
-        checkpoint_every: steps between checkpoints; 0 writes them at evaluations only.
-        seed: of the training; the split has its own.
-        threads: of torch on the CPU; 0 leaves its default.
-        tensorboard: also write TensorBoard events into the run folder.
-    """
-
-    steps: int = 2000
-    epochs: float | None = None
-    minutes: float | None = None
-    lr: float = 1e-3
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    momentum: float = 0.9
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    decay: Literal["cosine", "linear", "constant"] = "cosine"
-    clip: float = 1.0
-    accumulate: int = 1
-    precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
-    batches: BatchSettings = field(default_factory=BatchSettings)
-    masks: MaskSettings = field(default_factory=MaskSettings)
-    evaluations: int = 10
-    patience: int = 0
-    checkpoint_every: int = 0
-    seed: int = 1
-    threads: int = 0
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train.
-
-        Raises:
-            SettingsError: naming the value.
-        """
-        positive = {
-            "steps": self.steps,
-            "lr": self.lr,
-            "accumulate": self.accumulate,
-            "evaluations": self.evaluations,
-        }
-        for name, value in positive.items():
-            if not value > 0:
-                raise SettingsError(f"{name}={value} must be above zero.")
-        for name, budget in {"minutes": self.minutes, "epochs": self.epochs}.items():
-            if budget is not None and not budget > 0:
-                raise SettingsError(f"{name}={budget} must be above zero.")
-        if not 0 <= self.warmup < 1:
-            raise SettingsError(f"warmup={self.warmup} must be in [0, 1).")
-        for name, hint in get_type_hints(FitSettings).items():
-            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
-                raise SettingsError(f"{name}={getattr(self, name)!r} is none of {', '.join(get_args(hint))}.")
 
 
 @dataclass(frozen=True)
@@ -151,34 +56,6 @@ class History:
     waste: float
 
 
-def rate_factor(step: int, steps: int, warmup: float, decay: str) -> float:
-    """The factor on the peak learning rate at ``step`` of ``steps`` (counted from 0)."""
-    rising = max(1, round(warmup * steps))
-    if step < rising:
-        return (step + 1) / rising
-    done = (step - rising) / max(1, steps - rising)
-    return {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}[decay]
-
-
-def make_optimizer(model: Model, plan: Plan, settings: FitSettings) -> torch.optim.Optimizer:
-    """Parameters that ever learn, grouped by their rule's scale; vectors have no weight decay."""
-    scales = {item.name: item.scale for item in plan.parameters if item.scale > 0}
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for name, parameter in model.named_parameters():
-        if name in scales:
-            decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((scales[name], decay), []).append(parameter)
-    if not groups:
-        raise SettingsError("the plan freezes every parameter: there is nothing to train.")
-    described = [
-        {"params": group, "weight_decay": decay, "lr": settings.lr * scale, "peak": settings.lr * scale}
-        for (scale, decay), group in groups.items()
-    ]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(described, momentum=settings.momentum)
-    return torch.optim.AdamW(described, betas=(0.9, 0.98), fused=True)
-
-
 class _Run:
     """One training under way: what the loop's pieces share."""
 
@@ -201,7 +78,7 @@ class _Run:
             masks.freq_masks, masks.freq_width, masks.time_masks, masks.time_width, masks.time_ratio
         )
         self.metric, self.direction = model.objective.select
-        self.batches = TrainingBatches(train, recordings, settings.batches, settings.seed, _fitting(model))
+        self.batches = TrainingBatches(train, recordings, settings.batches, settings.seed, model.fits)
         optimizer = make_optimizer(model, plan, settings)
         self.model: Model
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -291,11 +168,9 @@ def forecast(model: Model, plan: Plan, train: Manifest, dev: Manifest, settings:
     steps = run.steps()
     values = sum(parameter.numel() for parameter in model.parameters())
     moments = 2 if settings.optimizer == "adamw" else 1
-    memory, disk = (
-        4 * (2 * values + (1 + moments) * plan.trainable),
-        4 * (2 * values + moments * plan.trainable),
-    )
-    return Forecast(steps, steps * step + scoring, memory / 1e6, (disk + 4 * values) / 1e6)
+    memory = 4 * (2 * values + (1 + moments) * plan.trainable)
+    disk = 4 * (3 * values + moments * plan.trainable)
+    return Forecast(steps, steps * step + scoring, memory / 1e6, disk / 1e6)
 
 
 def fit(
@@ -375,9 +250,8 @@ def _loop(run: _Run, state: State, folder: Path | None) -> None:
             run.optimizer.step()
             run.optimizer.zero_grad()
             state.done = state.done.after(step + 1, epoch, number + 1, time.perf_counter() - began)
-            bar.update(
-                task, completed=step + 1, description=f"loss {state.losses[-1]:.2f} dev {_shown(state.done.best)}"
-            )
+            shown = f"loss {state.losses[-1]:.2f} dev {_shown(state.done.best)}"
+            bar.update(task, completed=step + 1, description=shown)
             if step + 1 in marks:
                 _score(run, state, settings.lr * factor)
             due = settings.checkpoint_every and (step + 1) % settings.checkpoint_every == 0
@@ -393,13 +267,7 @@ def _score(run: _Run, state: State, rate: float) -> None:
     estimate = evaluate(run.bare, run.dev, run.recordings)[run.metric]
     signed = estimate.value if run.direction == "min" else -estimate.value
     better = signed < done.best
-    row = {
-        "step": done.step,
-        "epoch": done.epoch,
-        "loss": loss,
-        "lr": rate,
-        "seconds": round(done.seconds, 2),
-    }
+    row = {"step": done.step, "epoch": done.epoch, "loss": loss, "lr": rate, "seconds": round(done.seconds, 2)}
     state.rows.append({**row, "dev": {run.metric: estimate.as_dict()}})
     run.accelerator.log({"loss": loss, "lr": rate, f"dev/{run.metric}": estimate.value}, step=done.step)
     if better:
@@ -425,16 +293,6 @@ def _precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-
-
-def _fitting(model: Model) -> Any:
-    """Whether an utterance of so many samples can be learnt from, by the encoder's real stride."""
-    encoder, objective = model.encoder, model.objective
-
-    def fits(utterance: Utterance, samples: int) -> bool:
-        return objective.unfit(utterance, int(encoder.frame_lengths(torch.tensor([samples]))[0])) is None
-
-    return fits
 
 
 def _shown(best: float) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from speechtransfer.encoders.contract import Augment, Encoder
 from speechtransfer.frames import Batch, Frames
+from speechtransfer.manifest import Utterance
 from speechtransfer.objectives.contract import Objective, Prediction
 
 
@@ -30,3 +32,8 @@ class Model(nn.Module):
     def predict(self, batch: Batch) -> list[Prediction]:
         """One prediction an item."""
         return self.objective.predict(self.frames(batch), batch)
+
+    def fits(self, utterance: Utterance, samples: int) -> bool:
+        """Whether an utterance of so many samples can be learnt from, by the encoder's real stride."""
+        frames = int(self.encoder.frame_lengths(torch.tensor([samples]))[0])
+        return self.objective.unfit(utterance, frames) is None

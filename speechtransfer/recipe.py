@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechtransfer.audio import Recordings
-from speechtransfer.checkpoint import write_json
+from speechtransfer.batches import BatchSettings
+from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.doctor import examine, require
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import refuse_contamination
-from speechtransfer.files import read_lines, write_lines
-from speechtransfer.fit import FitSettings
+from speechtransfer.files import read_lines
 from speechtransfer.manifest import Manifest, Utterance, write_ledger
+from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
-from speechtransfer.score import Scores, pool
+from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.splits import cross_validation, take_seconds
 from speechtransfer.text import TextContract
 from speechtransfer.transfer import Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
-from speechtransfer.verdict import judge
 
 
 @dataclass(frozen=True)
@@ -209,12 +209,12 @@ def run(
     ]
     if len(tasks) > 1:
         write_ledger(out / "ledger.jsonl", corpus.manifest.ledger)
-        _pool_predictions(out, folders)
-    pooled = outcomes[0] if len(outcomes) == 1 else _pooled(outcomes)
-    reached(pooled)
+        pool_predictions(out, folders)
+    together = outcomes[0] if len(outcomes) == 1 else pooled(outcomes)
+    reached(together)
     chosen = list(tasks)[: recipe.scratch.folds]
     baselines = [_baseline(recipe, out, folders[fold], encoder, tasks[fold]) for fold in chosen]
-    outcome = _with_verdict(pooled, outcomes, baselines)
+    outcome = with_verdict(together, outcomes, baselines)
     write_json(out / "metrics.json", outcome.metrics)
     write_card(out)
     write_report(out)
@@ -231,9 +231,9 @@ def _baseline(recipe: Recipe, out: Path, folder: Path, encoder: Encoder, task: T
             trial = out / "baselines" / f"search_{rate:g}"
             settings = replace(_longer(recipe.settings, recipe.scratch.search), lr=rate)
             run_trial(trial, encoder, task, scratch_transfer(), settings, True)
-            found[rate] = min(row["dev"]["cer"]["value"] for row in _history(trial))
+            found[rate] = min(row["dev"]["cer"]["value"] for row in read_lines(trial / "history.jsonl"))
         write_json(chosen_path, {"rate": min(found, key=lambda rate: found[rate]), "dev": found})
-    rate = rates[0] if len(rates) == 1 else json.loads(chosen_path.read_text())["rate"]
+    rate = rates[0] if len(rates) == 1 else read_json(chosen_path)["rate"]
     settings = replace(_longer(recipe.settings, recipe.scratch.factor), lr=rate)
     return run_trial(folder / "baselines" / "scratch", encoder, task, scratch_transfer(), settings, True)
 
@@ -245,65 +245,12 @@ def _longer(settings: FitSettings, factor: float) -> FitSettings:
     return replace(settings, steps=max(1, round(settings.steps * factor)), epochs=epochs, minutes=minutes)
 
 
-def _history(folder: Path) -> list[dict[str, Any]]:
-    return read_lines(folder / "history.jsonl")
-
-
-def _pooled(outcomes: list[Outcome]) -> Outcome:
-    """Figures over all folds, recomputed from every utterance.
-
-    Each fold tests other utterances of the corpus, but all of a further test set: there the rate is the
-    mean over the folds' models, its interval resamples prompts, and the count is that of one fold.
-    """
-    scores = {"test": pool([outcome.scores["test"] for outcome in outcomes])}
-    for name in outcomes[0].scores:
-        if name != "test":
-            scores[name] = _averaged([outcome.scores[name] for outcome in outcomes])
-    first = outcomes[0].metrics
-    summed = ("seconds", "whole_seconds", "audio_seconds", "not_learnable")
-    metrics = {**first, **{key: round(sum(one.metrics[key] for one in outcomes), 1) for key in summed}}
-    metrics |= {name: one.as_dict() for name, one in scores.items()}
-    metrics["folds"] = len(outcomes)
-    metrics["peak_memory_mb"] = max(one.metrics["peak_memory_mb"] for one in outcomes)
-    metrics["padding_waste"] = max(one.metrics["padding_waste"] for one in outcomes)
-    return Outcome(scores, metrics)
-
-
-def _averaged(scores: list[Scores]) -> Scores:
-    """One test set scored by several models; the rows are the first model's."""
-    told_apart = [
-        replace(one, rows=tuple(replace(row, id=f"{row.id} {number}") for row in one.rows))
-        for number, one in enumerate(scores)
-    ]
-    pooled = pool(told_apart)
-    metrics = {name: replace(pooled[name], count=scores[0][name].count) for name in scores[0].metrics}
-    return Scores(metrics, scores[0].rows, pooled.notes)
-
-
-def _with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outcome]) -> Outcome:
-    """Baselines and the paired verdict, on the folds that both systems were tested on."""
-    if not baselines:
-        return outcome
-    scratch = baselines[0] if len(baselines) == 1 else _pooled(baselines)
-    same = outcomes[: len(baselines)]
-    transfer = same[0] if len(same) == 1 else _pooled(same)
-    verdict = judge(transfer.scores["test"], scratch.scores["test"])
-    kept = ("test", "seconds", "steps", "folds", *outcome.scores)
-    figures = {key: value for key, value in scratch.metrics.items() if key in kept}
-    return Outcome(outcome.scores, {**outcome.metrics, "baselines": {"scratch": figures}, "verdict": verdict.as_dict()})
-
-
-def _pool_predictions(out: Path, folders: Mapping[int, Path]) -> None:
-    lines = []
-    for fold, folder in folders.items():
-        lines += [{**line, "fold": fold} for line in read_lines(folder / "predictions" / "test.jsonl")]
-    write_lines(out / "predictions" / "test.jsonl", lines)
-
-
 def defaults(data: str, source: str, family: str, language: str | None) -> Recipe:
     """What ``adapt`` does where nothing else is said: settings by family, chosen on dev of the recipes' languages."""
     if family == "whisper":
-        settings = FitSettings(epochs=30, lr=5e-4, evaluations=10)
-        return Recipe("adapt", (data,), source, "whisper", language=language, settings=settings)
-    settings = FitSettings(epochs=30, lr=1e-3, evaluations=10)
+        # The rates and the joining of recipes/whisper_tiny_en_to_it_ctc, chosen on French.
+        gentle = Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*")))
+        settings = FitSettings(epochs=20, lr=4e-3, batches=BatchSettings(seconds=20, join=10))
+        return Recipe("adapt", (data,), source, "whisper", language=language, transfer=gentle, settings=settings)
+    settings = FitSettings(epochs=30, lr=1e-3)
     return Recipe("adapt", (data,), source, "conformer", language=language, settings=settings)

@@ -21,11 +21,12 @@ from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import DataError
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import read_lines, write_lines
-from speechtransfer.fit import FitSettings, History, fit
+from speechtransfer.fit import History, fit
 from speechtransfer.manifest import LedgerRow, Manifest, write_ledger
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
 from speechtransfer.objectives.contract import Prediction
+from speechtransfer.schedule import FitSettings
 from speechtransfer.score import Scores, Transcription, score_transcriptions, unseen_floor
 from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Plan, Transfer

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from speechtransfer.audio import Recordings
     from speechtransfer.encoders.conformer import Conformer
     from speechtransfer.encoders.contract import Encoder
-    from speechtransfer.fit import FitSettings, History
+    from speechtransfer.fit import History
     from speechtransfer.manifest import Manifest
     from speechtransfer.model import Model
     from speechtransfer.objectives import Ctc
+    from speechtransfer.schedule import FitSettings
     from speechtransfer.transfer import Plan, Rule
 
 RATE = 16_000

@@ -22,10 +22,10 @@ LAYERS: dict[int, tuple[str, ...]] = {
     1: ("audio", "ctc", "decode", "features", "frames", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "transfer"),
-    4: ("align", "checkpoint", "doctor", "evaluate", "resume", "sources", "stream"),
+    4: ("align", "checkpoint", "doctor", "evaluate", "resume", "schedule", "sources", "stream"),
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
-    7: ("catalogue", "recipe"),
+    7: ("catalogue", "pooling", "recipe"),
     8: ("__init__", "__main__", "actions", "cli"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -39,6 +39,7 @@ WITHIN_A_LAYER = {
     ("report", "rundata"): "the report reads a run folder through it",
     ("rundata", "pictures"): "damage is told in the report's words",
     ("catalogue", "recipe"): "it finds recipes",
+    ("recipe", "pooling"): "a recipe pools its folds",
     ("cli", "actions"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",

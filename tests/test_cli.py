@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from speechtransfer import cli
 from speechtransfer.checkpoint import save
@@ -23,11 +22,6 @@ from speechtransfer.transfer import Transfer
 
 SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic"
 VICTIM = "clips/03.wav"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

@@ -20,11 +20,12 @@ from speechtransfer.batches import BatchSettings, TrainingBatches
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import evaluate, predict
-from speechtransfer.fit import FitSettings, History, fit, make_optimizer
+from speechtransfer.fit import History, fit
 from speechtransfer.frames import Batch
 from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
+from speechtransfer.schedule import FitSettings, make_optimizer
 from speechtransfer.score import Estimate, Scores
 from speechtransfer.transfer import Rule
 

@@ -20,10 +20,11 @@ from speechtransfer.audio import Recordings
 from speechtransfer.batches import BatchSettings, TrainingBatches
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
-from speechtransfer.fit import FitSettings, History, forecast, rate_factor
+from speechtransfer.fit import History, forecast
 from speechtransfer.frames import Batch
 from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
+from speechtransfer.schedule import FitSettings, rate_factor
 from speechtransfer.transfer import Rule
 
 fitting = import_module("speechtransfer.fit")  # the package's own name ``fit`` is the function

@@ -18,11 +18,12 @@ from torch import Tensor
 from training import ALL, LIVELY, PLAIN, Joined, OutageError, equal, interrupt, weights, without_seconds
 
 from speechtransfer.errors import DataError, SourceError
-from speechtransfer.fit import History, make_optimizer
+from speechtransfer.fit import History
 from speechtransfer.frames import Batch
 from speechtransfer.manifest import Manifest
 from speechtransfer.objectives import Ctc
 from speechtransfer.resume import Progressed, State, read_state, write_state
+from speechtransfer.schedule import make_optimizer
 from speechtransfer.transfer import Rule
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from speechtransfer.batches import BatchSettings
-from speechtransfer.fit import FitSettings, History, MaskSettings
+from speechtransfer.fit import History
 from speechtransfer.model import Model
+from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.transfer import Plan, Rule
 
 ALL = (Rule(r".*"),)

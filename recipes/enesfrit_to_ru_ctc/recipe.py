@@ -6,8 +6,8 @@ Expected: CER as in README.md, five prompt-disjoint folds pooled; the gain is in
 
 from dataclasses import replace
 
-from speechtransfer.fit import FitSettings
 from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Rule, Transfer
 
 ALL = Recipe(

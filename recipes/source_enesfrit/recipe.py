@@ -4,8 +4,8 @@ Command: speechtransfer run recipes/source_enesfrit --out runs/source
 Expected: CER on held-out prompts of these three voices as in README.md; one seed, one cut.
 """
 
-from speechtransfer.fit import FitSettings
 from speechtransfer.recipe import Recipe, Scratch, scratch_transfer
+from speechtransfer.schedule import FitSettings
 
 RECIPE = Recipe(
     name="source_enesfrit",

@@ -5,8 +5,8 @@ Expected: CER at most 6% over five prompt-disjoint folds; figures in README.md.
 """
 
 from speechtransfer.batches import BatchSettings
-from speechtransfer.fit import FitSettings
 from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Rule, Transfer
 
 RECIPE = Recipe(

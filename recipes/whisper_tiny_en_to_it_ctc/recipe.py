@@ -5,8 +5,8 @@ Expected: CER at most 8% over five prompt-disjoint folds; figures and a second v
 """
 
 from speechtransfer.batches import BatchSettings
-from speechtransfer.fit import FitSettings
 from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Rule, Transfer
 
 RECIPE = Recipe(

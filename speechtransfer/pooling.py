@@ -1,0 +1,64 @@
+"""Many folds as one: pooled figures, further tests averaged over models, the verdict on the same folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from speechtransfer.files import read_lines, write_lines
+from speechtransfer.score import Scores, pool
+from speechtransfer.trial import Outcome
+from speechtransfer.verdict import judge
+
+
+def pooled(outcomes: list[Outcome]) -> Outcome:
+    """Figures over all folds, recomputed from every utterance.
+
+    Each fold tests other utterances of the corpus, but all of a further test set: there the rate is the
+    mean over the folds' models, its interval resamples prompts, and the count is that of one fold.
+    """
+    scores = {"test": pool([outcome.scores["test"] for outcome in outcomes])}
+    for name in outcomes[0].scores:
+        if name != "test":
+            scores[name] = _averaged([outcome.scores[name] for outcome in outcomes])
+    first = outcomes[0].metrics
+    summed = ("seconds", "whole_seconds", "audio_seconds", "not_learnable")
+    metrics = {**first, **{key: round(sum(one.metrics[key] for one in outcomes), 1) for key in summed}}
+    metrics |= {name: one.as_dict() for name, one in scores.items()}
+    metrics["folds"] = len(outcomes)
+    metrics["peak_memory_mb"] = max(one.metrics["peak_memory_mb"] for one in outcomes)
+    metrics["padding_waste"] = max(one.metrics["padding_waste"] for one in outcomes)
+    return Outcome(scores, metrics)
+
+
+def _averaged(scores: list[Scores]) -> Scores:
+    """One test set scored by several models; the rows are the first model's."""
+    told_apart = [
+        replace(one, rows=tuple(replace(row, id=f"{row.id} {number}") for row in one.rows))
+        for number, one in enumerate(scores)
+    ]
+    pooled = pool(told_apart)
+    metrics = {name: replace(pooled[name], count=scores[0][name].count) for name in scores[0].metrics}
+    return Scores(metrics, scores[0].rows, pooled.notes)
+
+
+def with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outcome]) -> Outcome:
+    """Baselines and the paired verdict, on the folds that both systems were tested on."""
+    if not baselines:
+        return outcome
+    scratch = baselines[0] if len(baselines) == 1 else pooled(baselines)
+    same = outcomes[: len(baselines)]
+    transfer = same[0] if len(same) == 1 else pooled(same)
+    verdict = judge(transfer.scores["test"], scratch.scores["test"])
+    kept = ("test", "seconds", "steps", "folds", *outcome.scores)
+    figures = {key: value for key, value in scratch.metrics.items() if key in kept}
+    return Outcome(outcome.scores, {**outcome.metrics, "baselines": {"scratch": figures}, "verdict": verdict.as_dict()})
+
+
+def pool_predictions(out: Path, folders: Mapping[int, Path]) -> None:
+    """``predictions/test.jsonl`` of a run of several folds: every utterance once, with its fold."""
+    lines = []
+    for fold, folder in folders.items():
+        lines += [{**line, "fold": fold} for line in read_lines(folder / "predictions" / "test.jsonl")]
+    write_lines(out / "predictions" / "test.jsonl", lines)
