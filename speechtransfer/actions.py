@@ -69,13 +69,13 @@ def _has_text(manifest: Manifest) -> bool:
     return any(row.text is not None for row in manifest) or not any(row.label is not None for row in manifest)
 
 
-def _with_flags(recipe: Recipe, flags: Training, trainings: float) -> Recipe:
-    """A recipe with the command's flags; a budget in minutes is shared by so many trainings of one step each."""
+def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
+    """A recipe with the command's flags; a budget in minutes is shared by all trainings of so many such runs."""
     settings = recipe.settings
     if flags.steps is not None:
         settings = replace(settings, steps=flags.steps, epochs=None)
     if flags.minutes is not None:
-        settings = replace(settings, minutes=flags.minutes / trainings, epochs=None)
+        settings = replace(settings, minutes=flags.minutes / (runs * recipe.trainings()), epochs=None)
     if flags.seed is not None:
         settings = replace(settings, seed=flags.seed)
     if flags.checkpoint_every is not None:
@@ -98,7 +98,6 @@ def adapt(console: Console, request: Adapt) -> int:
     factor = 2.0 if quick else base.scratch.factor
     folds = base.scratch.folds if flags.baseline else 0
     base = replace(base, scratch=replace(base.scratch, rates=rates, factor=factor, folds=folds))
-    shares = len(request.amounts) * (1 + (factor if folds else 0)) * (base.folds if request.cross_validate else 1)
     corpus = open_corpus(base, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
     if request.require_unseen_speakers and not corpus.by_speaker:
@@ -106,7 +105,7 @@ def adapt(console: Console, request: Adapt) -> int:
     outcomes = {}
     for amount in request.amounts:
         recipe = replace(base, train_minutes=None if amount == "all" else _minutes(amount))
-        recipe = _with_flags(recipe, flags, shares)
+        recipe = _with_flags(recipe, flags, len(request.amounts))
         out = request.out if len(request.amounts) == 1 else request.out / _folder(amount)
         console.rule(f"{'all' if amount == 'all' else amount + ' minutes'} of training speech")
         outcomes[out] = run(recipe, out, encoder, corpus, flags.resume)
@@ -190,10 +189,11 @@ def plan(console: Console, target: str, source: str | None, language: str | None
         train, dev = task.manifest.split("train"), task.manifest.split("dev")
         cost = forecast(model, planned, train, dev, recipe.settings)
         folds = len(recipe.run_folds) if recipe.run_folds else recipe.folds
+        minutes = cost.seconds * recipe.trainings() / 60
         console.print(
-            f"forecast: {cost.steps} steps a fold, {folds} folds, {cost.seconds * folds / 60:.1f} minutes without "
-            f"baselines; {cost.memory_mb:.0f} MB for the model and its optimiser ({peak_memory_mb()} MiB peak in this "
-            f"process), {cost.disk_mb:.0f} MB of disk a fold"
+            f"forecast: {cost.steps} steps a fold; {folds} folds with their baselines take {minutes:.1f} minutes, the "
+            f"model and its optimiser {cost.memory_mb:.0f} MB (peak of this process {peak_memory_mb()} MiB), a fold "
+            f"{cost.disk_mb:.0f} MB of disk"
         )
     return 0
 
@@ -203,15 +203,17 @@ def run_recipe(console: Console, request: Run) -> int:
     folder, recipes = catalogue.find(request.recipe)
     commit = clean_commit(folder)
     outcomes = {}
-    for variant, recipe in catalogue.choose(recipes, request.variant).items():
+    chosen = catalogue.choose(recipes, request.variant)
+    for variant, recipe in chosen.items():
         out = (request.out or Path("runs") / recipe.name) / variant
         if request.smoke:
             console.print(f"{recipe.name} {variant}: smoke run on synthetic speech; nothing is recorded")
             small, encoder = catalogue.smoke(recipe)
             outcomes[out] = run(small, out, encoder, resume=request.training.resume)
             continue
-        scratch = recipe.scratch.factor if recipe.scratch.folds else 0
-        changed = _with_flags(recipe, request.training, round(recipe.folds * (1 + scratch)) * len(recipes))
+        if request.training.baseline and not recipe.scratch.folds:
+            recipe = replace(recipe, scratch=replace(recipe.scratch, folds=1))
+        changed = _with_flags(recipe, request.training, len(chosen))
 
         def write_down(outcome: Outcome, variant: str = variant, recipe: Recipe = changed) -> None:
             console.print(catalogue.record(folder, recipe, variant, outcome, commit))

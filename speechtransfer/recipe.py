@@ -84,6 +84,13 @@ class Recipe:
     tests: Mapping[str, str] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
 
+    def trainings(self) -> float:
+        """How much is trained in all, in units of one fold's transfer: the folds, the search, the baselines."""
+        folds = self.folds if self.run_folds is None else len(self.run_folds)
+        scratch = self.scratch
+        searched = len(scratch.rates) * scratch.search if len(scratch.rates) > 1 else 0.0
+        return folds + (searched + min(folds, scratch.folds) * scratch.factor if scratch.folds else 0.0)
+
     def config(self) -> dict[str, Any]:
         """Plain values, for ``recipe.json`` and the configuration's hash."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))

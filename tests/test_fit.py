@@ -18,45 +18,18 @@ from training import ALL, LIVELY, OFF, PLAIN, Joined, equal, weights
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import BatchSettings, TrainingBatches
 from speechtransfer.encoders.contract import Encoder
-from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.errors import DataError
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.fit import History, fit
 from speechtransfer.frames import Batch
 from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
-from speechtransfer.schedule import FitSettings, make_optimizer
+from speechtransfer.schedule import FitSettings
 from speechtransfer.score import Estimate, Scores
 from speechtransfer.transfer import Rule
 
 fitting = import_module("speechtransfer.fit")  # the package's own name ``fit`` is the function
-
-
-def test_the_optimiser_follows_the_plan(join: Callable[..., Joined]) -> None:
-    rules = (
-        Rule(r"encoder\..*norm.*", scale=0),
-        Rule(r"encoder\..*", scale=0.1, after=3),
-        Rule(r"objective\..*", scale=2),
-    )
-    model, plan = join(rules)
-    optimizer = make_optimizer(model, plan, replace(PLAIN, lr=0.5, weight_decay=0.3))
-    found = {id(value): group for group in optimizer.param_groups for value in group["params"]}
-    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(found)
-    for name, parameter in model.named_parameters():
-        if "norm" in name and name.startswith("encoder."):
-            assert id(parameter) not in found
-            continue
-        group = found.pop(id(parameter))
-        assert group["peak"] == pytest.approx(0.05 if name.startswith("encoder.") else 1.0)
-        assert group["weight_decay"] == (0.0 if parameter.ndim == 1 else 0.3)
-    assert not found
-
-
-def test_a_plan_that_freezes_everything_trains_nothing(
-    join: Callable[..., Joined], train: Callable[..., History]
-) -> None:
-    with pytest.raises(SettingsError, match="freezes every parameter"):
-        train(join((Rule(r".*", scale=0),)), PLAIN)
 
 
 def naive(joined: Joined, batches: Iterator[Batch], settings: FitSettings) -> None:

@@ -1,8 +1,7 @@
-"""What each setting of a training does: schedules, budgets, masks, precision, TensorBoard, and refusals."""
+"""What settings of a training do: budgets, masks, precision and TensorBoard."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -11,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 from training import ALL, LIVELY, PLAIN, Joined, equal, weights
 
@@ -24,32 +21,9 @@ from speechtransfer.fit import History, forecast
 from speechtransfer.frames import Batch
 from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
-from speechtransfer.schedule import FitSettings, rate_factor
 from speechtransfer.transfer import Rule
 
 fitting = import_module("speechtransfer.fit")  # the package's own name ``fit`` is the function
-
-
-@given(steps=st.integers(1, 400), warmup=st.floats(0, 0.99), decay=st.sampled_from(["cosine", "linear", "constant"]))
-def test_the_rate_rises_to_its_peak_and_falls(steps: int, warmup: float, decay: str) -> None:
-    factors = [rate_factor(step, steps, warmup, decay) for step in range(steps)]
-    rising = max(1, round(warmup * steps))
-    assert all(0 < factor <= 1 for factor in factors)
-    assert factors[:rising] == pytest.approx([(step + 1) / rising for step in range(min(rising, steps))])
-    falling = factors[rising:]
-    assert falling == sorted(falling, reverse=True)
-    assert not falling or falling[0] == 1
-
-
-def test_the_rate_has_its_closed_forms() -> None:
-    # A warm-up of 20 steps of 100, then half a cosine, a line, or a level over 80.
-    for after in range(80):
-        angle = math.pi * after / 80
-        assert rate_factor(20 + after, 100, 0.2, "cosine") == pytest.approx(math.cos(angle / 2) ** 2)
-        assert rate_factor(20 + after, 100, 0.2, "linear") == pytest.approx((80 - after) / 80)
-        assert rate_factor(20 + after, 100, 0.2, "constant") == 1
-    assert rate_factor(60, 100, 0.2, "cosine") == pytest.approx(0.5)
-    assert rate_factor(0, 100, 0.0, "linear") == 1
 
 
 @pytest.mark.parametrize(("epochs", "accumulate"), [(1, 1), (2.5, 1), (2, 3), (0.01, 1)])
@@ -162,24 +136,3 @@ def test_tensorboard_gets_what_the_history_gets(
     assert b"dev/cer" in b"".join(path.read_bytes() for path in events)
     train(join(), PLAIN, tmp_path / "without")
     assert not list((tmp_path / "without").rglob("events*"))
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"steps": 0}, "steps=0"),
-        ({"lr": 0.0}, "lr=0.0"),
-        ({"lr": math.nan}, "lr=nan"),
-        ({"accumulate": 0}, "accumulate=0"),
-        ({"evaluations": 0}, "evaluations=0"),
-        ({"minutes": 0.0}, "minutes=0.0"),
-        ({"epochs": -1.0}, "epochs=-1.0"),
-        ({"warmup": 1.0}, "warmup=1.0"),
-        ({"decay": "exponential"}, "decay='exponential' is none of cosine, linear, constant"),
-        ({"optimizer": "adam"}, "optimizer='adam' is none of adamw, sgd"),
-        ({"precision": "fp8"}, "precision='fp8' is none of auto"),
-    ],
-)
-def test_settings_that_cannot_train_are_refused(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        FitSettings(**values)

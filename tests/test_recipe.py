@@ -1,0 +1,157 @@
+"""Recipes as values and as runs: splits that share nothing, folds with baselines, resuming, refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechtransfer.checkpoint import load
+from speechtransfer.encoders.conformer import Conformer
+from speechtransfer.errors import ContaminationError, DataError, SettingsError
+from speechtransfer.manifest import Manifest, Utterance, write_manifest
+from speechtransfer.recipe import Recipe, Scratch, defaults, fold_task, open_corpus, run
+from speechtransfer.schedule import FitSettings
+
+RATE = 16_000
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than these trainings."""
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+
+
+def corpus(folder: Path, speakers: int = 1, splits: bool = False, prompts: int = 12) -> str:
+    """Twenty-four noises; each prompt is said twice."""
+    folder.mkdir(exist_ok=True)
+    draw = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        path = folder / f"{number}.wav"
+        soundfile.write(path, draw.uniform(-0.3, 0.3, RATE // 2 + 400 * number), RATE)
+        split = ("train", "train", "dev", "test")[number % 4] if splits else None
+        text = "".join("abcdef"[int(digit)] for digit in np.base_repr(number % prompts, 6)) + " a"
+        rows.append(Utterance(path, text=text, speaker=f"s{number % speakers}", language="eng", split=split))
+    write_manifest(folder / "all.jsonl", Manifest(tuple(rows)))
+    return str(folder / "all.jsonl")
+
+
+def recipe(data: str, **values: object) -> Recipe:
+    settings = FitSettings(steps=2, evaluations=1)
+    plain = Recipe("r", (data,), "random:conformer", settings=settings, folds=2, scratch=Scratch(folds=0))
+    return replace(plain, **values)
+
+
+def test_how_much_is_trained() -> None:
+    base = Recipe("r", ("x",), folds=5, scratch=Scratch(rates=(1.0, 2.0, 3.0), search=0.5, factor=2.0, folds=2))
+    assert base.trainings() == 5 + 3 * 0.5 + 2 * 2.0
+    assert replace(base, run_folds=(0,)).trainings() == 1 + 1.5 + 2.0
+    assert replace(base, scratch=Scratch(folds=0)).trainings() == 5
+    assert replace(base, scratch=Scratch(rates=(1.0,), factor=3.0, folds=1)).trainings() == 8
+
+
+def test_a_config_is_plain_json_and_tells_recipes_apart() -> None:
+    one, two = recipe("x"), recipe("x", train_minutes=4.0)
+    assert json.loads(json.dumps(one.config())) == one.config()
+    assert one.config() != two.config()
+
+
+def test_prompts_never_cross_and_every_row_is_tested_once(tmp_path: Path) -> None:
+    made = recipe(corpus(tmp_path / "c"))
+    opened = open_corpus(made, RATE)
+    assert opened.notes == ("speaker-dependent",)
+    tested: list[str] = []
+    for fold in range(2):
+        manifest = fold_task(made, opened, fold).manifest
+        texts = {name: {row.text for row in manifest.split(name)} for name in ("train", "dev", "test")}
+        assert not texts["train"] & texts["test"]
+        assert not texts["dev"] & texts["test"]
+        assert not texts["train"] & texts["dev"]
+        tested += [row.id for row in manifest.split("test")]
+    assert sorted(tested) == sorted(row.id for row in opened.manifest)
+
+
+def test_speakers_never_cross_where_two_are_known(tmp_path: Path) -> None:
+    made = recipe(corpus(tmp_path / "c", speakers=8, prompts=24))
+    opened = open_corpus(made, RATE)
+    assert opened.notes == ()
+    manifest = fold_task(made, opened, 0).manifest
+    assert not manifest.split("train").speakers & manifest.split("test").speakers
+    by_prompt = open_corpus(replace(made, split_by="prompt"), RATE)
+    assert by_prompt.notes == ("speaker-dependent",)
+
+
+def test_an_amount_takes_from_train_alone(tmp_path: Path) -> None:
+    made = recipe(corpus(tmp_path / "c"))
+    opened = open_corpus(made, RATE)
+    whole, part = (fold_task(replace(made, train_minutes=m), opened, 0).manifest for m in (None, 0.05))
+    assert part.split("test").rows == whole.split("test").rows
+    assert part.split("dev").rows == whole.split("dev").rows
+    assert set(part.split("train").rows) < set(whole.split("train").rows)
+    seconds = sum(map(opened.recordings.seconds, part.split("train")))
+    assert 3.0 <= seconds < 4.0
+
+
+def test_own_splits_are_kept_and_half_a_split_is_refused(tmp_path: Path) -> None:
+    data = corpus(tmp_path / "c", splits=True)
+    made = recipe(data)
+    opened = open_corpus(made, RATE)
+    assert fold_task(made, opened, 0).manifest.rows == opened.manifest.rows
+    lines = Path(data).read_text().splitlines()
+    half = [json.loads(line) for line in lines]
+    half[0].pop("split")
+    Path(data).write_text("\n".join(map(json.dumps, half)) + "\n")
+    with pytest.raises(DataError, match="on every row, or on none"):
+        fold_task(made, open_corpus(made, RATE), 0)
+
+
+def test_folds_baselines_and_resuming(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made = recipe(corpus(tmp_path / "c"), scratch=Scratch(rates=(1e-3, 2e-3), search=0.5, factor=2.0, folds=1))
+    out, reached = tmp_path / "run", []
+    outcome = run(made, out, tiny(), reached=reached.append)
+    assert [one.metrics["verdict"] for one in reached] == [None]
+    assert outcome.metrics["folds"] == 2
+    assert len(outcome.scores["test"].rows) == 24
+    searched = json.loads((out / "baselines" / "scratch_rate.json").read_text())
+    assert set(searched["dev"]) == {"0.001", "0.002"}
+    assert searched["dev"][f"{searched['rate']:g}"] == min(searched["dev"].values())
+    scratch = json.loads((out / "folds" / "0" / "baselines" / "scratch" / "metrics.json").read_text())
+    assert scratch["steps"] == 4
+    assert not (out / "folds" / "1" / "baselines").exists()
+    plan = json.loads((out / "folds" / "0" / "baselines" / "scratch" / "plan.json").read_text())
+    assert {row["origin"] for row in plan["parameters"]} == {"fresh"}
+    assert {row["scale"] for row in plan["parameters"]} == {1.0}
+
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*.safetensors")}
+    again = run(made, out, tiny(), resume=True)
+    assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*.safetensors")}
+    assert again.metrics == outcome.metrics
+    with pytest.raises(SettingsError, match="--resume"):
+        run(made, out, tiny())
+
+
+def test_a_run_is_a_source_that_knows_what_it_heard(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made = recipe(corpus(tmp_path / "c"), run_folds=(0,))
+    run(made, tmp_path / "run", tiny())
+    heard = load(tmp_path / "run").encoder
+    assert heard.card.languages == ("eng",)
+    with pytest.raises(ContaminationError, match="worthless"):
+        run(replace(made, run_folds=(1,)), tmp_path / "second", heard)
+
+
+def test_the_family_must_be_the_recipes(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made = recipe(corpus(tmp_path / "c"), family="whisper")
+    with pytest.raises(SettingsError, match="conformer"):
+        run(made, tmp_path / "run", tiny())
+
+
+@pytest.mark.parametrize("family", ["conformer", "whisper"])
+def test_defaults_are_of_the_family(family: str) -> None:
+    made = defaults("data", "source", family, "swh")
+    assert (made.family, made.language, made.data) == (family, "swh", ("data",))
