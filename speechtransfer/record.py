@@ -155,20 +155,34 @@ def table(results: Sequence[Result]) -> str:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """A short Markdown table over many recipes: what transfer reached, and scratch beside it."""
-    rows = ["| recipe | test | CER of transfer | CER from scratch |", "|---|---|---|---|"]
-    for result in results:
-        metrics = result.metrics
-        if result.fold != "pooled" or not metrics.get("verdict"):
-            continue
+    """A short Markdown table over many recipes: what transfer reached, and scratch beside it.
+
+    Scratch may be trained on fewer folds than the transfer; the difference is that of the same folds.
+    """
+    rows = [
+        "| recipe | test | CER of transfer | CER from scratch | difference on the same folds |",
+        "|---|---|---|---|---|",
+    ]
+    for result in (one for one in results if one.fold == "pooled"):
+        metrics, verdict = result.metrics, result.metrics.get("verdict")
         name = result.recipe if result.variant == "default" else f"{result.recipe} `{result.variant}`"
-        scratch = metrics["baselines"]["scratch"]
+        scratch = metrics["baselines"].get("scratch", {})
         for test, scores in metrics.items():
-            if isinstance(scores, dict) and "cer" in scores and test in scratch:
-                folds = f" ({scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds)"
-                cells = f"[{name}](recipes/{result.recipe})", test, _figure(scores["cer"])
-                rows.append("| " + " | ".join([*cells, _figure(scratch[test]["cer"]) + folds]) + " |")
+            if not isinstance(scores, dict) or "cer" not in scores:
+                continue
+            beside = "not run" if result.config["scratch"]["folds"] else ""
+            if test in scratch:
+                folds = f"{scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds"
+                beside = f"{_figure(scratch[test]['cer'])} ({folds})"
+            difference = _points(verdict["difference"]) if verdict and test == "test" else ""
+            cells = f"[{name}](recipes/{result.recipe})", test, _figure(scores["cer"]), beside, difference
+            rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def _points(difference: Mapping[str, Any]) -> str:
+    value, low, high = (100 * difference[name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
 def _figure(estimate: Mapping[str, Any]) -> str:
