@@ -17,16 +17,17 @@ from speechtransfer.audio import Recordings
 from speechtransfer.checkpoint import load as load_model
 from speechtransfer.corpora import detect
 from speechtransfer.corpora import load as load_corpus
-from speechtransfer.doctor import examine, require
+from speechtransfer.doctor import examine, learnable, require
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
 from speechtransfer.fit import forecast
 from speechtransfer.manifest import Manifest, Utterance, ledger_counts
 from speechtransfer.overrides import override
-from speechtransfer.recipe import Corpus, Recipe, defaults, fold_task, open_corpus, run
+from speechtransfer.recipe import Recipe, begun_at, defaults, refuse_other_run, run
 from speechtransfer.record import clean_commit
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
+from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.text import TextContract
 from speechtransfer.trial import Outcome, peak_memory_mb
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 #: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
 _CHECK_RATE = 16_000
+_ALL = "all"
 
 
 def check(console: Console, data: str, format: str | None, audio_roots: Sequence[Path], out: Path | None) -> int:
@@ -72,15 +74,21 @@ def _has_text(manifest: Manifest) -> bool:
 def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
     """A recipe with the command's flags; a budget in minutes is shared by all trainings of so many such runs."""
     settings = recipe.settings
+    if flags.steps is not None and flags.minutes is not None:
+        raise SettingsError("--steps and --minutes are two budgets: give one of them.")
     if flags.steps is not None:
-        settings = replace(settings, steps=flags.steps, epochs=None)
-    if flags.minutes is not None:
-        settings = replace(settings, minutes=flags.minutes / (runs * recipe.trainings()), epochs=None)
+        settings = replace(settings, steps=flags.steps, epochs=None, minutes=None)
     if flags.seed is not None:
         settings = replace(settings, seed=flags.seed)
     if flags.checkpoint_every is not None:
         settings = replace(settings, checkpoint_every=flags.checkpoint_every)
-    return override(replace(recipe, settings=settings), flags.set)
+    if any(assignment.startswith("settings.steps=") for assignment in flags.set):
+        settings = replace(settings, epochs=None, minutes=None)
+    recipe = override(replace(recipe, settings=settings), flags.set)
+    if flags.minutes is None:
+        return recipe
+    minutes = flags.minutes / (runs * recipe.trainings())
+    return replace(recipe, settings=replace(recipe.settings, minutes=minutes, epochs=None))
 
 
 def adapt(console: Console, request: Adapt) -> int:
@@ -89,31 +97,41 @@ def adapt(console: Console, request: Adapt) -> int:
     source = request.source or DEFAULT_SOURCE
     encoder = load_encoder(source)
     console.print(f"{request.data}: read as {request.format or detect(request.data)}")
-    base = defaults(request.data, source, encoder.family, request.language)
-    if not request.cross_validate:
-        base = replace(base, run_folds=(0,))
+    base = _one_fold(defaults(request.data, source, encoder.family, request.language), request.cross_validate)
     quick = flags.minutes is not None
-    # A budget leaves no time for a search: the rate is the one that the recipe's search found best.
-    rates = base.scratch.rates[:1] if quick else base.scratch.rates
-    factor = 2.0 if quick else base.scratch.factor
-    folds = base.scratch.folds if flags.baseline else 0
-    base = replace(base, scratch=replace(base.scratch, rates=rates, factor=factor, folds=folds))
+    # Under a budget the search for the scratch rate takes short trials, and scratch twice the transfer's steps.
+    scratch = replace(base.scratch, search=0.25, factor=2.0) if quick else base.scratch
+    base = replace(base, scratch=replace(scratch, folds=scratch.folds if flags.baseline else 0))
+    outs = {
+        amount: request.out if len(request.amounts) == 1 else request.out / _folder(amount)
+        for amount in request.amounts
+    }
+    recipes = {amount: _with_flags(replace(base, train_minutes=_minutes(amount)), flags, len(outs)) for amount in outs}
+    for amount, out in outs.items():
+        refuse_other_run(recipes[amount], out, flags.resume)
     corpus = open_corpus(base, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
-    if request.require_unseen_speakers and not corpus.by_speaker:
-        raise SettingsError(f"{request.data}: fewer than two speakers are known, so the test cannot be of unseen ones.")
+    dependent = any(fold_task(base, corpus, 0).notes.values())
+    if request.require_unseen_speakers and dependent:
+        raise SettingsError(
+            f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."
+        )
     outcomes = {}
-    for amount in request.amounts:
-        recipe = replace(base, train_minutes=None if amount == "all" else _minutes(amount))
-        recipe = _with_flags(recipe, flags, len(request.amounts))
-        out = request.out if len(request.amounts) == 1 else request.out / _folder(amount)
+    for amount, out in outs.items():
         console.rule(f"{'all' if amount == 'all' else amount + ' minutes'} of training speech")
-        outcomes[out] = run(recipe, out, encoder, corpus, flags.resume)
+        outcomes[out] = run(recipes[amount], out, encoder, corpus, flags.resume)
     _say_outcomes(console, outcomes)
     return 0
 
 
-def _minutes(amount: str) -> float:
+def _one_fold(recipe: Recipe, cross_validate: bool) -> Recipe:
+    """What ``adapt`` trains of a recipe's folds: the first, unless all are asked for."""
+    return recipe if cross_validate else replace(recipe, run_folds=(0,))
+
+
+def _minutes(amount: str) -> float | None:
+    if amount == _ALL:
+        return None
     try:
         return float(amount)
     except ValueError:
@@ -121,16 +139,13 @@ def _minutes(amount: str) -> float:
 
 
 def _folder(amount: str) -> str:
-    return amount if amount == "all" else f"{amount}min"
+    return amount if amount == _ALL else f"{amount}min"
 
 
 def _say_corpus(console: Console, corpus: Corpus) -> None:
     seconds = sum(corpus.recordings.seconds(row) for row in corpus.manifest)
     dropped = sum(row.action == "dropped" for row in corpus.manifest.ledger)
-    console.print(
-        f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger. "
-        + " ".join(corpus.notes)
-    )
+    console.print(f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger")
 
 
 def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
@@ -153,7 +168,7 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
         console.print(f"  said:  {escape(row.reference)}\n  heard: {escape(row.hypothesis)}\n")
     for out, outcome in outcomes.items():
         facts = outcome.metrics
-        if facts["unseen_floor"]["value"]:
+        if facts.get("unseen_floor", {}).get("value"):
             console.print(f"{out.name}: no CER can be under {_figure(facts['unseen_floor'])}, unseen characters")
         console.print(
             f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training on {facts['device']}, padding "
@@ -167,13 +182,12 @@ def _figure(estimate: Mapping[str, Any]) -> str:
 
 def plan(console: Console, target: str, source: str | None, language: str | None, assignments: Sequence[str]) -> int:
     """Print the Plan, hours a split, and a forecast; train nothing."""
-    try:
+    if catalogue.is_recipe(target):
         _, recipes = catalogue.find(target)
-    except SettingsError:
-        recipes = {}
-    if not recipes:
-        encoder = load_encoder(source or DEFAULT_SOURCE)
-        recipes = {"adapt": defaults(target, source or DEFAULT_SOURCE, encoder.family, language)}
+    else:
+        family = load_encoder(source or DEFAULT_SOURCE).family
+        alone = _one_fold(defaults(target, source or DEFAULT_SOURCE, family, language), False)
+        recipes = {"adapt": replace(alone, scratch=replace(alone.scratch, folds=0))}
     for name, recipe in recipes.items():
         recipe = override(recipe, assignments)
         encoder = load_encoder(source or recipe.source)
@@ -186,7 +200,8 @@ def plan(console: Console, target: str, source: str | None, language: str | None
             console.print(
                 f"{split}: {len(rows)} utterances, {sum(map(task.recordings.seconds, rows)) / 3600:.3f} hours"
             )
-        train, dev = task.manifest.split("train"), task.manifest.split("dev")
+        train = learnable(task.manifest.split("train"), model.encoder, model.objective, task.recordings)
+        dev = task.manifest.split("dev")
         cost = forecast(model, planned, train, dev, recipe.settings)
         folds = len(recipe.run_folds) if recipe.run_folds else recipe.folds
         minutes = cost.seconds * recipe.trainings() / 60
@@ -215,10 +230,14 @@ def run_recipe(console: Console, request: Run) -> int:
             recipe = replace(recipe, scratch=replace(recipe.scratch, folds=1))
         changed = _with_flags(recipe, request.training, len(chosen))
 
-        def write_down(outcome: Outcome, variant: str = variant, recipe: Recipe = changed) -> None:
-            console.print(catalogue.record(folder, recipe, variant, outcome, commit))
+        begun = begun_at(out, commit)
 
-        outcomes[out] = run(changed, out, resume=request.training.resume, reached=write_down)
+        def write_down(
+            outcome: Outcome, variant: str = variant, recipe: Recipe = changed, begun: str | None = begun
+        ) -> None:
+            console.print(catalogue.record(folder, recipe, variant, outcome, begun))
+
+        outcomes[out] = run(changed, out, None, None, request.training.resume, write_down, begun)
         if changed.scratch.folds:
             write_down(outcomes[out])
     _say_outcomes(console, outcomes)
@@ -231,8 +250,10 @@ def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path]
     recordings = Recordings(model.encoder.sample_rate)
     manifest = load_corpus(data, None, audio_roots)
     if "test" in manifest.splits:
-        manifest = manifest.split("test")
-    rows = require(examine(manifest, recordings, TextContract()))
+        lost = tuple(row for row in manifest.ledger if row.split == "test")
+        manifest = Manifest(manifest.split("test").rows, lost)
+    contract = model.objective.head.contract or TextContract()
+    rows = require(examine(manifest, recordings, contract))
     predictions = predict(model, rows, recordings)
     scores = evaluate(model, rows, recordings, predictions)
     console.print(str(scores))

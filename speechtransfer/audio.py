@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import struct
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -141,20 +142,22 @@ class Recordings:
         self.budget_bytes = budget_bytes
         self._waves: OrderedDict[str, np.ndarray] = OrderedDict()
         self._held_bytes = 0
+        self._lock = threading.Lock()  # training loads its next batch while dev is scored
         self._lengths: dict[Path, float] = {}
 
     def __call__(self, utterance: Utterance) -> np.ndarray:
         """Samples (S,) float32 of one utterance. They are shared between calls: do not write into them."""
         key = utterance.id
-        if key in self._waves:
-            self._waves.move_to_end(key)
-            return self._waves[key]
+        with self._lock:
+            if key in self._waves:
+                self._waves.move_to_end(key)
+                return self._waves[key]
         wave = read(utterance.audio, self.sample_rate, utterance.start, utterance.end)
-        if wave.nbytes <= self.budget_bytes:
-            self._waves[key] = wave
-            self._held_bytes += wave.nbytes
-            while self._held_bytes > self.budget_bytes:
-                self._held_bytes -= self._waves.popitem(last=False)[1].nbytes
+        with self._lock:
+            if wave.nbytes <= self.budget_bytes and self._waves.setdefault(key, wave) is wave:
+                self._held_bytes += wave.nbytes
+                while self._held_bytes > self.budget_bytes:
+                    self._held_bytes -= self._waves.popitem(last=False)[1].nbytes
         return wave
 
     def seconds(self, utterance: Utterance) -> float:

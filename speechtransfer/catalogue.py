@@ -32,8 +32,7 @@ def find(path: str) -> tuple[Path, dict[str, Recipe]]:
     Raises:
         SettingsError: no such recipe, or a file that defines none.
     """
-    candidates = [Path(path), Path("recipes") / path, Path(__file__).parents[1] / "recipes" / path]
-    folders = [place.parent if place.name == "recipe.py" else place for place in candidates]
+    folders = _folders(path)
     folder = next((place for place in folders if (place / "recipe.py").is_file()), None)
     if folder is None:
         raise SettingsError(f"recipe {path!r}: there is no recipe.py in {', '.join(map(str, folders))}.")
@@ -41,11 +40,24 @@ def find(path: str) -> tuple[Path, dict[str, Recipe]]:
     if spec is None or spec.loader is None:
         raise SettingsError(f"{folder / 'recipe.py'}: cannot be loaded.")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a recipe is code of its author's, which may fail in any way
+        raise SettingsError(f"{folder / 'recipe.py'}: cannot be run ({error!r}).") from error
     found = getattr(module, "RECIPES", None) or {"default": getattr(module, "RECIPE", None)}
     if not all(isinstance(recipe, Recipe) for recipe in found.values()):
         raise SettingsError(f"{folder / 'recipe.py'}: defines neither RECIPE nor RECIPES.")
     return folder, dict(found)
+
+
+def _folders(path: str) -> list[Path]:
+    candidates = [Path(path), Path("recipes") / path, Path(__file__).parents[1] / "recipes" / path]
+    return [place.parent if place.name == "recipe.py" else place for place in candidates]
+
+
+def is_recipe(path: str) -> bool:
+    """Whether ``find`` would find a recipe's file, sound or not."""
+    return any((place / "recipe.py").is_file() for place in _folders(path))
 
 
 def choose(recipes: Mapping[str, Recipe], wanted: tuple[str, ...]) -> dict[str, Recipe]:
@@ -99,6 +111,9 @@ def record(folder: Path, recipe: Recipe, variant: str, outcome: Outcome, commit:
     if commit is None:
         return "not recorded: the checkout has uncommitted changes, or is none"
     config = recipe.config()
+    known = read_results(folder / "results.jsonl")
+    if any((one.variant, one.commit, one.metrics) == (variant, commit, outcome.metrics) for one in known):
+        return "not recorded again: this very result is there already"
     metrics = outcome.metrics
     line = Result(
         recipe=recipe.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -193,7 +194,7 @@ def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utte
     if values.get("text") is not None and not values["text"].strip():
         raise DataError(f"{where}: 'text' is empty. Leave the field out, or transcribe the utterance.")
     start, end = values.get("start") or 0.0, values.get("end")
-    if start < 0 or (end is not None and not end > start):
+    if not 0 <= start < math.inf or (end is not None and not start < end < math.inf):
         raise DataError(f"{where}: the span {values.get('start')} to {end} s is empty or negative.")
     values["audio"] = resolve_inside(values["audio"], base, roots, where)
     return Utterance(**values)

@@ -23,8 +23,16 @@ def pooled(outcomes: list[Outcome]) -> Outcome:
         if name != "test":
             scores[name] = _averaged([outcome.scores[name] for outcome in outcomes])
     first = outcomes[0].metrics
-    summed = ("seconds", "whole_seconds", "audio_seconds", "not_learnable")
+    summed = ("seconds", "whole_seconds", "not_learnable")
     metrics = {**first, **{key: round(sum(one.metrics[key] for one in outcomes), 1) for key in summed}}
+    metrics["audio_seconds"] = round(sum(one.metrics["audio_seconds"] for one in outcomes) / len(outcomes), 1)
+    metrics["manifest"] = {
+        f"{number}/{name}": value
+        for number, one in enumerate(outcomes)
+        for name, value in one.metrics["manifest"].items()
+    }
+    # A floor is that of one fold's vocabulary; each fold's own folder has it.
+    metrics.pop("unseen_floor", None)
     metrics |= {name: one.as_dict() for name, one in scores.items()}
     metrics["folds"] = len(outcomes)
     metrics["peak_memory_mb"] = max(one.metrics["peak_memory_mb"] for one in outcomes)

@@ -8,22 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from speechtransfer.audio import Recordings
 from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import read_json, write_json
-from speechtransfer.corpora import load as load_corpus
-from speechtransfer.doctor import examine, require
 from speechtransfer.encoders.contract import Encoder
-from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
 from speechtransfer.files import read_lines
-from speechtransfer.manifest import Manifest, Utterance, write_ledger
+from speechtransfer.manifest import write_ledger
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
-from speechtransfer.splits import cross_validation, take_seconds
-from speechtransfer.text import TextContract
+from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.transfer import Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
 
@@ -97,80 +93,9 @@ class Recipe:
         return values
 
 
-def scratch_transfer() -> Transfer:
-    """Everything fresh, nothing frozen."""
-    return Transfer((Rule(r".*"),), fresh=(r"encoder\..*",), graft="fresh")
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A recipe's data, examined: usable rows, their reader, further tests, and what figures must say."""
-
-    manifest: Manifest
-    recordings: Recordings
-    tests: Mapping[str, Manifest]
-    notes: tuple[str, ...]
-    by_speaker: bool
-
-    @property
-    def contract(self) -> TextContract:
-        """What transcripts pass before they are compared."""
-        return TextContract()
-
-    def prompt(self, row: Utterance) -> str:
-        """What must not cross splits: the text after the contract."""
-        return self.contract.apply(row.text) if row.text else row.id
-
-
-def open_corpus(
-    recipe: Recipe, sample_rate: int, audio_roots: tuple[str, ...] = (), format: str | None = None
-) -> Corpus:
-    """Load and examine a recipe's data.
-
-    Raises:
-        DataError: nothing usable, or an unusable test row.
-    """
-    recordings = Recordings(sample_rate)
-    loaded = [load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data]
-    rows = tuple(row for one in loaded for row in one)
-    ledger = tuple(line for one in loaded for line in one.ledger)
-    manifest = require(examine(Manifest(rows, ledger), recordings, TextContract()))
-    tests = {}
-    for name, data in recipe.tests.items():
-        further = load_corpus(data, None, audio_roots, recipe.language)
-        labelled = tuple(replace(row, split=name) for row in further)
-        tests[name] = require(examine(Manifest(labelled), recordings, TextContract()))
-    by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1
-    notes = () if by_speaker else ("speaker-dependent",)
-    return Corpus(manifest, recordings, tests, notes, by_speaker)
-
-
-def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
-    """The splits of one fold: the corpus's own where it has them, otherwise cut from it.
-
-    Raises:
-        DataError: some rows have a split and others none, or a split is missing.
-    """
-    manifest = corpus.manifest
-    weight = corpus.recordings.seconds
-    if not manifest.splits:
-        manifest = cross_validation(
-            manifest, recipe.folds, fold, recipe.split_seed, weight, corpus.prompt, corpus.by_speaker
-        )
-    missing = {"train", "dev", "test"} - set(manifest.splits)
-    if missing or any(row.split is None for row in manifest):
-        raise DataError(
-            f"the rows name the splits {', '.join(manifest.splits)}, but "
-            f"{', '.join(sorted(missing)) or 'that of some rows'} is missing. "
-            "Name train, dev and test on every row, or on none."
-        )
-    if recipe.train_minutes is not None:
-        train = take_seconds(manifest.split("train"), 60 * recipe.train_minutes, recipe.split_seed, weight)
-        kept = {row.id for row in train}
-        rows = tuple(row for row in manifest if row.split != "train" or row.id in kept)
-        manifest = Manifest(rows, manifest.ledger)
-    language = recipe.language or next((row.language for row in manifest if row.language), None)
-    return Task(manifest, corpus.recordings, corpus.tests, language, corpus.notes)
+def scratch_transfer(cut: str | None = None) -> Transfer:
+    """Everything fresh, nothing frozen; cut where the transfer is, so that it is the same network."""
+    return Transfer((Rule(r".*"),), cut=cut, fresh=(r"encoder\..*",), graft="fresh")
 
 
 def run(
@@ -180,6 +105,7 @@ def run(
     corpus: Corpus | None = None,
     resume: bool = False,
     reached: Callable[[Outcome], None] = lambda outcome: None,
+    commit: str | None = None,
 ) -> Outcome:
     """Run a recipe: every fold, the pooled figures, then the baselines, the verdict and the report.
 
@@ -192,6 +118,7 @@ def run(
         corpus: the data, where it is open already.
         resume: go on where an earlier run stopped.
         reached: called with what the folds reached, before the baselines begin.
+        commit: of the code; kept in ``recipe.json``, so that a resumed run knows where it began.
 
     Raises:
         SettingsError: the folder holds another run, or the source is of another family than the recipe's.
@@ -199,28 +126,31 @@ def run(
     encoder = encoder or load_encoder(recipe.source)
     if encoder.family != recipe.family:
         raise SettingsError(f"{recipe.name}: the source is a {encoder.family}, the recipe says {recipe.family}.")
-    if (out / "recipe.json").is_file() and not resume:
-        raise SettingsError(f"{out}: holds a run already. Give --resume to go on with it, or another --out.")
+    refuse_other_run(recipe, out, resume)
     corpus = corpus or open_corpus(recipe, encoder.sample_rate)
-    write_json(out / "recipe.json", recipe.config())
     numbers = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds
     if corpus.manifest.splits:
         numbers = (0,)
     tasks = {fold: fold_task(recipe, corpus, fold) for fold in numbers}
-    for test in (*corpus.tests.values(), *(task.manifest.split("test") for task in tasks.values())):
+    for test in (rows for task in tasks.values() for rows in task.tests.values()):
         refuse_contamination(encoder.card, test)
+    write_json(out / "recipe.json", {**recipe.config(), "commit": commit})
     folders = {fold: out if len(tasks) == 1 else out / "folds" / str(fold) for fold in tasks}
-    outcomes = [
-        run_trial(folders[fold], encoder, task, recipe.transfer, recipe.settings, resume)
-        for fold, task in tasks.items()
-    ]
+    outcomes = []
+    for fold, task in tasks.items():
+        settings = _seeded(recipe, fold)
+        outcomes.append(run_trial(folders[fold], encoder, task, recipe.transfer, settings, resume))
+        if settings.minutes is not None:  # timed once; everything after follows its steps
+            fixed = replace(recipe.settings, steps=outcomes[0].metrics["steps"], minutes=None)
+            recipe = replace(recipe, settings=fixed)
+            write_json(out / "recipe.json", {**recipe.config(), "commit": commit})
     if len(tasks) > 1:
         write_ledger(out / "ledger.jsonl", corpus.manifest.ledger)
         pool_predictions(out, folders)
     together = outcomes[0] if len(outcomes) == 1 else pooled(outcomes)
     reached(together)
     chosen = list(tasks)[: recipe.scratch.folds]
-    baselines = [_baseline(recipe, out, folders[fold], encoder, tasks[fold]) for fold in chosen]
+    baselines = [_baseline(recipe, out, fold if len(tasks) > 1 else None, encoder, tasks[fold]) for fold in chosen]
     outcome = with_verdict(together, outcomes, baselines)
     write_json(out / "metrics.json", outcome.metrics)
     write_card(out)
@@ -228,21 +158,64 @@ def run(
     return outcome
 
 
-def _baseline(recipe: Recipe, out: Path, folder: Path, encoder: Encoder, task: Task) -> Outcome:
-    """Scratch on one fold; the rate is searched for on the first and kept for the others."""
-    rates = recipe.scratch.rates
-    chosen_path = out / "baselines" / "scratch_rate.json"
-    if len(rates) > 1 and not chosen_path.is_file():
+def begun_at(out: Path, commit: str | None) -> str | None:
+    """The commit at which the run in ``out`` was begun; ``commit`` where none is there yet."""
+    begun = out / "recipe.json"
+    return read_json(begun).get("commit") if begun.is_file() else commit
+
+
+def refuse_other_run(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Leave alone a folder that holds anything but this very run.
+
+    Raises:
+        SettingsError: files that are no run, a run without ``resume``, or one of other settings. A
+            baseline may be added to a run, and a budget in minutes is the steps that it became.
+    """
+    begun = out / "recipe.json"
+    if not begun.is_file():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise SettingsError(f"{out}: is not empty, and no run either. Choose another --out; nothing was changed.")
+        return
+    if not resume:
+        raise SettingsError(f"{out}: holds a run already. Give --resume to go on with it, or another --out.")
+    before, now = read_json(begun), recipe.config()
+    budget = {"steps", "minutes"} if recipe.settings.minutes is not None else set()
+    changed = [
+        name
+        for name, old, new in (
+            *((name, before.get(name), now[name]) for name in now if name not in ("settings", "scratch")),
+            *(
+                (f"settings.{name}", before.get("settings", {}).get(name), now["settings"][name])
+                for name in now["settings"]
+                if name not in budget
+            ),
+        )
+        if old != new
+    ]
+    if changed:
+        raise SettingsError(f"{out}: was begun with another {', '.join(changed)}. Give those, or another --out.")
+
+
+def _seeded(recipe: Recipe, fold: int) -> FitSettings:
+    """Each fold has a training seed of its own; the first has the recipe's."""
+    return replace(recipe.settings, seed=recipe.settings.seed + fold)
+
+
+def _baseline(recipe: Recipe, out: Path, fold: int | None, encoder: Encoder, task: Task) -> Outcome:
+    """Scratch on one fold (None: the only one); the rate is searched for on the first and kept for the others."""
+    rates, home = recipe.scratch.rates, out / "baselines" / "scratch"
+    scratch, settings = scratch_transfer(recipe.transfer.cut), _seeded(recipe, fold or 0)
+    chosen = out / "baselines" / "scratch_rate.json"
+    if len(rates) > 1 and not chosen.is_file():
         found = {}
         for rate in rates:
-            trial = out / "baselines" / f"search_{rate:g}"
-            settings = replace(_longer(recipe.settings, recipe.scratch.search), lr=rate)
-            run_trial(trial, encoder, task, scratch_transfer(), settings, True)
+            trial = out / "search" / f"{rate:g}"
+            run_trial(trial, encoder, task, scratch, replace(_longer(settings, recipe.scratch.search), lr=rate), True)
             found[rate] = min(row["dev"]["cer"]["value"] for row in read_lines(trial / "history.jsonl"))
-        write_json(chosen_path, {"rate": min(found, key=lambda rate: found[rate]), "dev": found})
-    rate = rates[0] if len(rates) == 1 else read_json(chosen_path)["rate"]
-    settings = replace(_longer(recipe.settings, recipe.scratch.factor), lr=rate)
-    return run_trial(folder / "baselines" / "scratch", encoder, task, scratch_transfer(), settings, True)
+        write_json(chosen, {"rate": min(found, key=lambda rate: found[rate]), "dev": found})
+    rate = rates[0] if len(rates) == 1 else read_json(chosen)["rate"]
+    folder = home if fold is None else home / "folds" / str(fold)
+    return run_trial(folder, encoder, task, scratch, replace(_longer(settings, recipe.scratch.factor), lr=rate), True)
 
 
 def _longer(settings: FitSettings, factor: float) -> FitSettings:

@@ -139,9 +139,11 @@ def table(results: Sequence[Result]) -> str:
         metrics = result.metrics
         if result.fold != "pooled":
             continue
+        folds = metrics.get("folds", 1)
+        baselines = metrics["baselines"].items()
         systems = [
             ("transfer", metrics),
-            *((f"baseline: {name}", one) for name, one in metrics["baselines"].items()),
+            *((f"{name}, {one.get('folds', 1)} of {folds} folds", one) for name, one in baselines),
         ]
         for system, figures in systems:
             sets = {name: one for name, one in figures.items() if isinstance(one, dict) and "cer" in one}
@@ -170,7 +172,7 @@ def summary(results: Sequence[Result]) -> str:
         for test, scores in metrics.items():
             if not isinstance(scores, dict) or "cer" not in scores:
                 continue
-            beside = "not run" if result.config["scratch"]["folds"] else ""
+            beside = "not run" if result.config.get("scratch", {}).get("folds", 1) else ""
             if test in scratch:
                 folds = f"{scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds"
                 beside = f"{_figure(scratch[test]['cer'])} ({folds})"

@@ -82,11 +82,18 @@ def write_card(folder: Path) -> Path:
         "## Limits",
         "\n".join(f"- {plain(limit)}" for limit in limits),
         "## How to use",
-        f"    speechtransfer {verb} {shlex.quote(run.folder.resolve().name)} AUDIO",
+        f"    speechtransfer {verb} {shlex.quote(_usable(run.folder))} AUDIO",
     ]
     path = run.folder / "README.md"
     write_atomically(path, ("\n\n".join(parts) + "\n").encode("utf-8", "replace"))
     return path
+
+
+def _usable(folder: Path) -> str:
+    """The folder that holds a model: this one, or the first fold's where a run has several."""
+    name, model = folder.resolve().name, "model.safetensors"
+    folds = sorted(path.parent.name for path in folder.glob(f"folds/*/{model}"))
+    return name if (folder / model).is_file() or not folds else f"{name}/folds/{folds[0]}"
 
 
 def _table(run: Run) -> tuple[list[str], list[list[str]]]:

@@ -107,7 +107,7 @@ def read_run(folder: Path) -> Run:
 def _limits(metrics: Values, results: Sequence[Result]) -> list[str]:
     notes = dict.fromkeys(note for one in results for note in one.notes)
     limits = [": ".join(filter(None, (note, _MEANING.get(note.split(":")[0])))) for note in notes]
-    if metrics.get("unseen_floor"):
+    if (metrics.get("unseen_floor") or {}).get("value"):
         floor = told("cer", _estimate(metrics["unseen_floor"]))
         limits.append(f"Letters that training never saw make up {floor}; no CER can be lower.")
     return limits

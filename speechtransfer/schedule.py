@@ -103,6 +103,8 @@ class FitSettings:
         for name, budget in {"minutes": self.minutes, "epochs": self.epochs}.items():
             if budget is not None and not budget > 0:
                 raise SettingsError(f"{name}={budget} must be above zero.")
+        if self.threads < 0 or not 0 <= self.seed < 2**63:
+            raise SettingsError(f"threads={self.threads} and seed={self.seed} must be whole numbers from zero up.")
         if not 0 <= self.warmup < 1:
             raise SettingsError(f"warmup={self.warmup} must be in [0, 1).")
         for name, hint in get_type_hints(FitSettings).items():

@@ -81,6 +81,11 @@ def folds(
     return tuple(tuple(sorted(part)) for part in parts)
 
 
+def group_count(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> int:
+    """How many groups of rows share no prompt, no file and, where asked, no speaker."""
+    return len(_groups(manifest, prompt, by_speaker))
+
+
 def _groups(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> list[list[int]]:
     """Row indices that must stay together: of one prompt, one file or, where asked, one speaker."""
     keys: list[Callable[[Utterance], str | None]] = [prompt, lambda row: str(row.audio)]

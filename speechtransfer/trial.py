@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,16 @@ class Task:
     Attributes:
         manifest: rows with the splits train, dev and test.
         recordings: the reader, at the encoder's sample rate.
-        tests: further test sets by name.
-        language: ISO 639-3.
-        notes: what the reader of every figure must be told (``speaker-dependent``).
+        tests: every test set by name; ``test`` is the manifest's own.
+        language: ISO 639-3, several joined by ``+``.
+        notes: what the reader of a test's figures must be told (``speaker-dependent``), by its name.
     """
 
     manifest: Manifest
     recordings: Recordings
     tests: Mapping[str, Manifest]
     language: str | None
-    notes: tuple[str, ...] = ()
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def objective(self) -> Ctc:
         """A fresh objective whose vocabulary comes from the training text alone."""
@@ -91,9 +91,9 @@ def run_trial(
     write_ledger(folder / "ledger.jsonl", (*task.manifest.ledger, *train.ledger))
     history = fit(model, plan, train, dev, settings, folder, resume, task.recordings)
     write_lines(folder / "history.jsonl", history.rows)
-    model.to("cpu")
     source = model.encoder.card
     scores = _test(folder, model, task)
+    model.to("cpu")
     learnt = frozenset(map(content_hash, {row.audio for row in (*train, *dev)}))
     spoken = {row.language for row in train if row.language} or {*filter(None, [task.language])}
     languages = tuple(sorted(spoken.union(source.languages)))
@@ -113,10 +113,10 @@ def run_trial(
 
 def _test(folder: Path, model: Model, task: Task) -> dict[str, Scores]:
     scores = {}
-    for name, rows in {"test": task.manifest.split("test"), **task.tests}.items():
+    for name, rows in task.tests.items():
         predictions = predict(model, rows, task.recordings)
         found = evaluate(model, rows, task.recordings, predictions)
-        scores[name] = replace(found, notes=(*task.notes, *found.notes))
+        scores[name] = replace(found, notes=(*task.notes.get(name, ()), *found.notes))
         write_predictions(folder, name, rows, scores[name], predictions)
     return scores
 

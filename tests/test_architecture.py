@@ -25,7 +25,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     4: ("align", "checkpoint", "doctor", "evaluate", "resume", "schedule", "sources", "stream"),
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
-    7: ("catalogue", "pooling", "recipe"),
+    7: ("catalogue", "pooling", "recipe", "tasks"),
     8: ("__init__", "__main__", "actions", "cli"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -40,12 +40,16 @@ WITHIN_A_LAYER = {
     ("rundata", "pictures"): "damage is told in the report's words",
     ("catalogue", "recipe"): "it finds recipes",
     ("recipe", "pooling"): "a recipe pools its folds",
+    ("recipe", "tasks"): "a recipe cuts its data into tasks",
     ("cli", "actions"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
 }
 #: Names for the type checker alone, which no run ever imports.
-FOR_TYPES_ALONE = {("actions", "cli"): "an action takes its verb's dataclass"}
+FOR_TYPES_ALONE = {
+    ("actions", "cli"): "an action takes its verb's dataclass",
+    ("tasks", "recipe"): "a task is cut as its recipe says",
+}
 #: Libraries with one home: (modules or folders that may import them).
 HOMES: dict[str, tuple[str, ...]] = {
     "transformers": ("encoders", "sources"),

@@ -142,6 +142,24 @@ def test_rules_thaw_at_their_step(
     assert int(model.encoder.norm.num_batches_tracked) == int(model.encoder.mix_norm.num_batches_tracked) == 3
 
 
+def test_the_history_has_the_mean_loss_since_the_last_evaluation(
+    join: Callable[..., Joined], train: Callable[..., History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, forward = [], Model.forward
+
+    def spy(self: Model, *arguments: Any) -> dict[str, Tensor]:
+        found = forward(self, *arguments)
+        losses.append(float(found["ctc"].detach()))
+        return found
+
+    monkeypatch.setattr(Model, "forward", spy)
+    history = train(join(), replace(LIVELY, accumulate=2, lr=0.01, decay="constant"))
+    assert len(losses) == 16
+    assert [row["loss"] for row in history.rows] == pytest.approx([sum(losses[:8]) / 8, sum(losses[8:]) / 8])
+    assert [row["lr"] for row in history.rows] == [0.01, 0.01]
+    assert [row["step"] for row in history.rows] == [4, 8]
+
+
 def test_the_same_seed_is_the_same_training_and_another_is_not(
     join: Callable[..., Joined], train: Callable[..., History]
 ) -> None:
@@ -207,7 +225,7 @@ def test_two_half_batches_accumulate_to_a_whole_one(
     models = []
     for seconds, accumulate in ((2.0, 1), (0.7, 2)):
         settings = replace(
-            PLAIN, optimizer="sgd", lr=0.1, accumulate=accumulate, batches=BatchSettings(seconds, (1.0,))
+            PLAIN, optimizer="sgd", lr=0.1, clip=0.0, accumulate=accumulate, batches=BatchSettings(seconds, (1.0,))
         )
         joined = join(dropout=0.0)
         fit(*joined, pair, tones.split("dev"), settings, recordings=recordings)

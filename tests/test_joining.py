@@ -80,6 +80,29 @@ def test_sound_and_text_are_joined_in_one_order_with_silence_between() -> None:
     assert seen == 40
 
 
+def test_what_cannot_be_learnt_joined_stays_alone() -> None:
+    """A vocabulary of single words has no output for the space between two."""
+    settings, judged = BatchSettings(seconds=20, join=8), []
+
+    def fits(row: Utterance, samples: int) -> bool:
+        judged.append((row.text, samples))
+        return " " not in (row.text or "")
+
+    plan = TrainingBatches(manifest(), Levels(), settings, 1, fits).plan(0)
+    assert sorted(plan.chains) == [(index,) for index in range(40)]
+    # What is judged is the joined sound: its words at their speeds, and the silence between them.
+    for text, samples in judged:
+        numbers = [int(word.removeprefix("word")) for word in str(text).split()]
+        sound = sum(float(manifest()[k].end or 0) for k in numbers) * RATE
+        assert sound / 1.1 - 9 < samples - GAP * (len(numbers) - 1) < sound / 0.9 + 9
+
+
+def test_an_epoch_of_joined_sound_goes_on_where_it_stopped() -> None:
+    whole, rest = list(batches(8).epoch(1)), list(batches(8).epoch(1, 2))
+    assert [batch.ids for batch in rest] == [batch.ids for batch in whole[2:]]
+    assert all(np.array_equal(one.wave, two.wave) for one, two in zip(rest, whole[2:], strict=True))
+
+
 def test_a_joined_row_without_any_text_has_none() -> None:
     bare = [replace(row, text=None) for row in manifest(2)]
     assert join_rows(bare).text is None

@@ -11,7 +11,7 @@ from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.score import Scores, Transcription, score_transcriptions
 from speechtransfer.trial import Outcome
 
-FACTS = {"seconds": 1.0, "whole_seconds": 2.0, "audio_seconds": 3.0, "not_learnable": 1}
+FACTS = {"unseen_floor": {"value": 0.5}, "seconds": 1.0, "whole_seconds": 2.0, "audio_seconds": 3.0, "not_learnable": 1}
 
 
 def scored(fold: int, wrong: int, count: int = 20) -> Scores:
@@ -21,7 +21,13 @@ def scored(fold: int, wrong: int, count: int = 20) -> Scores:
 
 def outcome(fold: int, wrong: int, further: int = 0) -> Outcome:
     scores = {"test": scored(fold, wrong), "other": scored(99, further)}
-    facts = {**FACTS, "peak_memory_mb": 100 + fold, "padding_waste": 0.01 * fold, "steps": 5}
+    facts = {
+        **FACTS,
+        "peak_memory_mb": 100 + fold,
+        "padding_waste": 0.01 * fold,
+        "steps": 5,
+        "manifest": {"test": f"hash{fold}"},
+    }
     return Outcome(scores, {**{name: one.as_dict() for name, one in scores.items()}, **facts})
 
 
@@ -33,6 +39,9 @@ def test_the_test_is_pooled_and_further_tests_are_averaged() -> None:
     assert together.scores["other"]["cer"].count == 80
     assert len(together.scores["other"].rows) == 20
     assert together.metrics["seconds"] == 2.0
+    assert together.metrics["audio_seconds"] == 3.0
+    assert together.metrics["manifest"] == {"0/test": "hash0", "1/test": "hash1"}
+    assert "unseen_floor" not in together.metrics
     assert together.metrics["folds"] == 2
     assert together.metrics["peak_memory_mb"] == 101
     assert together.metrics["padding_waste"] == pytest.approx(0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from speechtransfer.checkpoint import load
 from speechtransfer.encoders.conformer import Conformer
 from speechtransfer.errors import ContaminationError, DataError, SettingsError
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
-from speechtransfer.recipe import Recipe, Scratch, defaults, fold_task, open_corpus, run
+from speechtransfer.recipe import Recipe, Scratch, defaults, run
 from speechtransfer.schedule import FitSettings
+from speechtransfer.tasks import fold_task, open_corpus
+from speechtransfer.trial import run_trial
 
 RATE = 16_000
 
@@ -65,7 +68,7 @@ def test_a_config_is_plain_json_and_tells_recipes_apart() -> None:
 def test_prompts_never_cross_and_every_row_is_tested_once(tmp_path: Path) -> None:
     made = recipe(corpus(tmp_path / "c"))
     opened = open_corpus(made, RATE)
-    assert opened.notes == ("speaker-dependent",)
+    assert fold_task(made, opened, 0).notes == {"test": ("speaker-dependent",)}
     tested: list[str] = []
     for fold in range(2):
         manifest = fold_task(made, opened, fold).manifest
@@ -80,11 +83,95 @@ def test_prompts_never_cross_and_every_row_is_tested_once(tmp_path: Path) -> Non
 def test_speakers_never_cross_where_two_are_known(tmp_path: Path) -> None:
     made = recipe(corpus(tmp_path / "c", speakers=8, prompts=24))
     opened = open_corpus(made, RATE)
-    assert opened.notes == ()
-    manifest = fold_task(made, opened, 0).manifest
+    task = fold_task(made, opened, 0)
+    assert task.notes == {"test": ()}
+    manifest = task.manifest
     assert not manifest.split("train").speakers & manifest.split("test").speakers
-    by_prompt = open_corpus(replace(made, split_by="prompt"), RATE)
-    assert by_prompt.notes == ("speaker-dependent",)
+    by_prompt = replace(made, split_by="prompt")
+    assert fold_task(by_prompt, open_corpus(by_prompt, RATE), 0).notes == {"test": ("speaker-dependent",)}
+
+
+def test_splits_that_share_a_speaker_say_so(tmp_path: Path) -> None:
+    made = recipe(corpus(tmp_path / "c", speakers=2, splits=True))
+    assert fold_task(made, open_corpus(made, RATE), 0).notes == {"test": ("speaker-dependent",)}
+
+
+def test_a_second_voice_is_not_speaker_dependent_and_its_ledger_is_kept(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    soundfile.write(other / "a.wav", np.random.default_rng(9).uniform(-0.3, 0.3, RATE), RATE)
+    soundfile.write(other / "b.wav", np.random.default_rng(8).uniform(-0.3, 0.3, RATE), RATE)
+    (other / "metadata.csv").write_text("file_name,text,speaker\na.wav,abc,someone else\nb.wav,,someone else\n")
+    made = recipe(corpus(tmp_path / "c"), tests={"other": str(other)})
+    task = fold_task(made, open_corpus(made, RATE), 0)
+    assert task.notes == {"test": ("speaker-dependent",), "other": ()}
+    assert [Path(row.audio).name for row in task.manifest.ledger] == ["b.wav"]
+
+
+@pytest.mark.parametrize("speakers", [3, 4])
+def test_one_fold_of_few_speakers_is_cut_from_what_there_is(speakers: int, tmp_path: Path) -> None:
+    made = recipe(corpus(tmp_path / "c", speakers=speakers, prompts=24), folds=5, run_folds=(0,))
+    manifest = fold_task(made, open_corpus(made, RATE), 0).manifest
+    assert all(len(manifest.split(name)) for name in ("train", "dev", "test"))
+    assert not manifest.split("train").speakers & manifest.split("test").speakers
+
+
+def test_two_speakers_cannot_be_three_splits(tmp_path: Path) -> None:
+    made = recipe(corpus(tmp_path / "c", speakers=2, prompts=24), folds=5, run_folds=(0,))
+    with pytest.raises(DataError, match="split_by=prompt"):
+        fold_task(made, open_corpus(made, RATE), 0)
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0, 100.0, float("nan")])
+def test_more_minutes_than_there_are_is_refused(minutes: float, tmp_path: Path) -> None:
+    made = recipe(corpus(tmp_path / "c"), train_minutes=minutes)
+    with pytest.raises(DataError, match="minutes are wanted"):
+        fold_task(made, open_corpus(made, RATE), 0)
+
+
+def test_a_budget_in_minutes_becomes_steps_that_everything_follows(
+    tmp_path: Path, tiny: Callable[..., Conformer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timings = iter([(0.5, 0.0)] + [(99.0, 0.0)] * 9)
+    monkeypatch.setattr(import_module("speechtransfer.fit")._Run, "timed", lambda run: next(timings))
+    budget = FitSettings(minutes=2.0 / 60, evaluations=1)
+    made = recipe(corpus(tmp_path / "c"), settings=budget, scratch=Scratch(rates=(1e-3,), factor=2.0, folds=1))
+    outcome = run(made, tmp_path / "run", tiny())
+    assert outcome.metrics["steps"] == 4
+    assert json.loads((tmp_path / "run" / "folds" / "1" / "metrics.json").read_text())["steps"] == 4
+    assert outcome.metrics["baselines"]["scratch"]["steps"] == 8
+    resolved = json.loads((tmp_path / "run" / "recipe.json").read_text())["settings"]
+    assert (resolved["steps"], resolved["minutes"]) == (4, None)
+    assert run(made, tmp_path / "run", tiny(), resume=True).metrics == outcome.metrics
+
+
+def test_each_fold_has_its_own_training_seed(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made, seeds = recipe(corpus(tmp_path / "c")), []
+    with pytest.MonkeyPatch.context() as patch:
+        real = run_trial
+        patch.setattr("speechtransfer.recipe.run_trial", lambda *a: seeds.append(a[4].seed) or real(*a))
+        run(made, tmp_path / "run", tiny())
+    assert seeds == [made.settings.seed, made.settings.seed + 1]
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made, out = recipe(corpus(tmp_path / "c")), tmp_path / "mine"
+    out.mkdir()
+    (out / "README.md").write_text("my notes")
+    with pytest.raises(SettingsError, match="no run either"):
+        run(made, out, tiny(), resume=True)
+    assert [path.name for path in out.iterdir()] == ["README.md"]
+    assert (out / "README.md").read_text() == "my notes"
+
+
+def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made = recipe(corpus(tmp_path / "c"), run_folds=(0,))
+    run(made, tmp_path / "run", tiny())
+    other = replace(made, settings=replace(made.settings, lr=0.5))
+    before = (tmp_path / "run" / "recipe.json").read_bytes()
+    with pytest.raises(SettingsError, match=r"settings\.lr"):
+        run(other, tmp_path / "run", tiny(), resume=True)
+    assert (tmp_path / "run" / "recipe.json").read_bytes() == before
 
 
 def test_an_amount_takes_from_train_alone(tmp_path: Path) -> None:
@@ -121,10 +208,10 @@ def test_folds_baselines_and_resuming(tmp_path: Path, tiny: Callable[..., Confor
     searched = json.loads((out / "baselines" / "scratch_rate.json").read_text())
     assert set(searched["dev"]) == {"0.001", "0.002"}
     assert searched["dev"][f"{searched['rate']:g}"] == min(searched["dev"].values())
-    scratch = json.loads((out / "folds" / "0" / "baselines" / "scratch" / "metrics.json").read_text())
+    scratch = json.loads((out / "baselines" / "scratch" / "folds" / "0" / "metrics.json").read_text())
     assert scratch["steps"] == 4
-    assert not (out / "folds" / "1" / "baselines").exists()
-    plan = json.loads((out / "folds" / "0" / "baselines" / "scratch" / "plan.json").read_text())
+    assert not (out / "baselines" / "scratch" / "folds" / "1").exists()
+    plan = json.loads((out / "baselines" / "scratch" / "folds" / "0" / "plan.json").read_text())
     assert {row["origin"] for row in plan["parameters"]} == {"fresh"}
     assert {row["scale"] for row in plan["parameters"]} == {1.0}
 

@@ -27,7 +27,10 @@ METRICS: dict[str, Any] = {
     "folds": 5,
     "unseen_floor": figure(0.0),
     "baselines": {"scratch": {"test": {"cer": figure(0.25), "wer": figure(0.5, 40)}, "seconds": 180.0, "folds": 2}},
-    "verdict": {"text": "Transfer lowered the CER by 13.0 points.", "significant": True},
+    "verdict": {
+        "text": "Transfer lowered the CER by 13.0 points.",
+        "difference": {"value": -0.13, "low": -0.16, "high": -0.1, "significant": True},
+    },
 }
 RESULT = Result(
     recipe="a_to_b_ctc",
@@ -144,7 +147,7 @@ def test_the_table_holds_every_figure_of_pooled_results() -> None:
     assert [cells(line)[1:3] for line in shown[2:5]] == [
         ["test", "transfer"],
         ["phone", "transfer"],
-        ["test", "baseline: scratch"],
+        ["test", "scratch, 2 of 5 folds"],
     ]
     assert cells(shown[4])[3:6] == ["25.0% [12.5, 50.0] of 100", "50.0% [25.0, 100.0] of 40", "180"]
     assert shown[-1] == "- `default`: Transfer lowered the CER by 13.0 points."
@@ -157,9 +160,12 @@ def test_the_summary_pairs_transfer_with_scratch() -> None:
         [RESULT, replace(RESULT, variant="4min"), replace(RESULT, metrics={**METRICS, "verdict": None})]
     )
     lines = shown.splitlines()
-    assert len(lines) == 4
+    assert [cells(line)[1] for line in lines[2:]] == ["test", "phone"] * 3
     assert "a_to_b_ctc" in lines[2]
-    assert "`4min`" in lines[3]
+    assert "`4min`" in lines[4]
+    assert cells(lines[2])[4] == "-13.0 points [-16.0, -10.0]"
+    assert cells(lines[3])[3:5] == ["not run", ""]
+    assert cells(lines[6])[4] == ""
     assert "12.0% [6.0, 24.0] of 100" in lines[2]
     assert "25.0% [12.5, 50.0] of 100 (2 of 5 folds)" in lines[2]
     assert record.summary([]).count("\n") == 1
