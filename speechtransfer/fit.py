@@ -126,15 +126,15 @@ class _Run:
         buffers = {name: value.clone() for name, value in self.bare.named_buffers()}
         random = torch.get_rng_state()
         set_live(self.bare, self.plan, max((rule.after for rule in self.plan.rules), default=0))
-        taken = seconds = 0.0
-        for count, (epoch, _, batch) in enumerate(self.stream(Progressed())):
+        began, seconds = time.perf_counter(), 0.0
+        for count, (epoch, _, batch) in enumerate(self.stream(Progressed()), 1):
+            self.backward(batch, epoch, 1.0)
+            seconds += float(batch.lengths.sum()) / self.recordings.sample_rate
+            if count == _TIMED_BATCHES:  # what came before was to warm up; loading counts as it will in training
+                began, seconds = time.perf_counter(), 0.0
             if count == 2 * _TIMED_BATCHES:
                 break
-            began = time.perf_counter()
-            self.backward(batch, epoch, 0.0)
-            if count >= _TIMED_BATCHES:
-                taken += time.perf_counter() - began
-                seconds += float(batch.lengths.sum()) / self.recordings.sample_rate
+        taken = time.perf_counter() - began
         self.optimizer.zero_grad()
         began = time.perf_counter()
         evaluate(self.bare, self.dev, self.recordings)
