@@ -1,7 +1,7 @@
 """Whisper base's encoder to Russian, one of the 99 languages that it was trained on.
 
 Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_base_to_ru_ctc
-Expected: CER at most 6% over five prompt-disjoint folds; figures in README.md.
+Expected: not yet run; the aim is a CER of at most 6% over five prompt-disjoint folds.
 """
 
 from speechtransfer.batches import BatchSettings
