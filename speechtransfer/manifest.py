@@ -49,7 +49,7 @@ class Utterance:
         """The audio path with its span: unique in a manifest, the same on every run."""
         if self.start is None and self.end is None:
             return str(self.audio)
-        return f"{self.audio}#{self.start or 0:g}-{'' if self.end is None else f'{self.end:g}'}"
+        return f"{self.audio}#{self.start or 0:.9g}-{'' if self.end is None else f'{self.end:.9g}'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,8 +96,11 @@ def run_trial(
     model.to("cpu")
     learnt = frozenset(map(content_hash, {row.audio for row in (*train, *dev)}))
     spoken = {row.language for row in train if row.language} or {*filter(None, [task.language])}
-    languages = tuple(sorted(spoken.union(source.languages)))
-    model.encoder.card = SourceCard(folder.name, source.licence, languages, None, source.audio | learnt)
+    # From scratch, nothing of the source is left but its architecture.
+    fresh = all(item.origin in ("fresh", "constant") for item in plan.parameters)
+    before = SourceCard(source.id) if fresh else source
+    languages = tuple(sorted(spoken.union(before.languages)))
+    model.encoder.card = SourceCard(folder.name, before.licence, languages, None, before.audio | learnt)
     save(model, folder)
     metrics = {
         **{name: one.as_dict() for name, one in scores.items()},

@@ -14,6 +14,7 @@ import soundfile
 
 from speechtransfer.checkpoint import load
 from speechtransfer.encoders.conformer import Conformer
+from speechtransfer.encoders.contract import SourceCard
 from speechtransfer.errors import ContaminationError, DataError, SettingsError
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
 from speechtransfer.recipe import Recipe, Scratch, defaults, run
@@ -230,6 +231,18 @@ def test_a_run_is_a_source_that_knows_what_it_heard(tmp_path: Path, tiny: Callab
     assert heard.card.languages == ("eng",)
     with pytest.raises(ContaminationError, match="worthless"):
         run(replace(made, run_folds=(1,)), tmp_path / "second", heard)
+
+
+def test_a_network_from_scratch_has_heard_nothing_of_the_source(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    source = tiny()
+    source.card = SourceCard("source", "a licence", ("swh",), None, frozenset({"0123456789abcdef"}))
+    made = recipe(corpus(tmp_path / "c"), run_folds=(0,), scratch=Scratch(rates=(1e-3,), factor=1.0, folds=1))
+    run(made, tmp_path / "run", source)
+    transferred, scratch = (load(tmp_path / "run" / part).encoder.card for part in ("", "baselines/scratch"))
+    assert (transferred.languages, scratch.languages) == (("eng", "swh"), ("eng",))
+    assert "0123456789abcdef" in transferred.audio
+    assert "0123456789abcdef" not in scratch.audio
+    assert scratch.audio
 
 
 def test_the_family_must_be_the_recipes(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
