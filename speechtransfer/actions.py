@@ -26,6 +26,7 @@ from speechtransfer.manifest import Manifest, Utterance, ledger_counts
 from speechtransfer.overrides import override
 from speechtransfer.recipe import Recipe, begun_at, defaults, refuse_other_run, run
 from speechtransfer.record import clean_commit
+from speechtransfer.score import Estimate
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.text import TextContract
@@ -177,7 +178,7 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
 
 
 def _figure(estimate: Mapping[str, Any]) -> str:
-    return f"{estimate['value']:.1%} [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}] of {estimate['count']}"
+    return str(Estimate(**estimate))
 
 
 def plan(console: Console, target: str, source: str | None, language: str | None, assignments: Sequence[str]) -> int:

@@ -16,8 +16,11 @@ def pooled(outcomes: list[Outcome]) -> Outcome:
     """Figures over all folds, recomputed from every utterance.
 
     Each fold tests other utterances of the corpus, but all of a further test set: there the rate is the
-    mean over the folds' models, its interval resamples prompts, and the count is that of one fold.
+    mean over the folds' models, its interval resamples prompts, and the count is that of one fold. One
+    fold alone is returned as it is.
     """
+    if len(outcomes) == 1:
+        return outcomes[0]
     scores = {"test": pool([outcome.scores["test"] for outcome in outcomes])}
     for name in outcomes[0].scores:
         if name != "test":
@@ -55,9 +58,7 @@ def with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outc
     """Baselines and the paired verdict, on the folds that both systems were tested on."""
     if not baselines:
         return outcome
-    scratch = baselines[0] if len(baselines) == 1 else pooled(baselines)
-    same = outcomes[: len(baselines)]
-    transfer = same[0] if len(same) == 1 else pooled(same)
+    scratch, transfer = pooled(baselines), pooled(outcomes[: len(baselines)])
     verdict = judge(transfer.scores["test"], scratch.scores["test"])
     kept = ("test", "seconds", "steps", "folds", *outcome.scores)
     figures = {key: value for key, value in scratch.metrics.items() if key in kept}

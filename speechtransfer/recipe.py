@@ -147,7 +147,7 @@ def run(
     if len(tasks) > 1:
         write_ledger(out / "ledger.jsonl", corpus.manifest.ledger)
         pool_predictions(out, folders)
-    together = outcomes[0] if len(outcomes) == 1 else pooled(outcomes)
+    together = pooled(outcomes)
     reached(together)
     chosen = list(tasks)[: recipe.scratch.folds]
     baselines = [_baseline(recipe, out, fold if len(tasks) > 1 else None, encoder, tasks[fold]) for fold in chosen]

@@ -12,6 +12,7 @@ from typing import Any
 
 from speechtransfer.errors import DataError
 from speechtransfer.files import read_lines, write_atomically
+from speechtransfer.score import Estimate
 
 BEGIN, END = "<!-- results: generated from results.jsonl -->", "<!-- /results -->"
 #: Changes to these do not make a tree dirty: they are what recording itself writes, or prose about it.
@@ -188,8 +189,7 @@ def _points(difference: Mapping[str, Any]) -> str:
 
 
 def _figure(estimate: Mapping[str, Any]) -> str:
-    low, high = 100 * estimate["low"], 100 * estimate["high"]
-    return f"{100 * estimate['value']:.1f}% [{low:.1f}, {high:.1f}] of {estimate['count']}"
+    return str(Estimate(**estimate))
 
 
 def _around_table(text: str) -> tuple[str, str]:
