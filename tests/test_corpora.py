@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+from clips import clip, dropped
 
 from speechtransfer import corpora
 from speechtransfer.corpora.contract import natural
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
-
-
-def clip(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, 0.3 * np.sin(np.arange(800) / 3), 8000)
-    return path
-
-
-def dropped(manifest: Manifest) -> dict[str, str]:
-    """Reason by file name, of what did not make it in."""
-    return {Path(row.audio).name: row.reason for row in manifest.ledger if row.action == "dropped"}
-
 
 # Finding out what DATA is.
 
