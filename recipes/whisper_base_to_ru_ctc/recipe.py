@@ -15,7 +15,7 @@ RECIPE = Recipe(
     source="openai/whisper-base",
     family="whisper",
     language="rus",
-    transfer=Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*"))),
-    settings=FitSettings(epochs=12, lr=4e-3, evaluations=4, batches=BatchSettings(seconds=20, join=10)),
+    transfer=Transfer((Rule(r"encoder\..*", scale=0.025), Rule(r"objective\..*"))),
+    settings=FitSettings(epochs=14, lr=4e-3, evaluations=4, batches=BatchSettings(seconds=20, join=10)),
     scratch=Scratch(folds=0),
 )
