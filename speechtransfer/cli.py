@@ -55,7 +55,7 @@ class Check:
 
     def __call__(self, console: Console) -> int:
         """Exit status 1 where training is forbidden."""
-        from speechtransfer.actions import check
+        from speechtransfer.actions.check import check
 
         return check(console, self.data, self.format, self.audio_root, self.out)
 
@@ -88,7 +88,7 @@ class Adapt:
 
     def __call__(self, console: Console) -> int:
         """Train, test, and print what transfer bought."""
-        from speechtransfer.actions import adapt
+        from speechtransfer.actions.train import adapt
 
         return adapt(console, self)
 
@@ -108,7 +108,7 @@ class Plan:
 
     def __call__(self, console: Console) -> int:
         """Print the plan and the forecast."""
-        from speechtransfer.actions import plan
+        from speechtransfer.actions.train import plan
 
         return plan(console, self.target, self.source, self.language, self.set)
 
@@ -129,7 +129,7 @@ class Run:
 
     def __call__(self, console: Console) -> int:
         """Run each variant."""
-        from speechtransfer.actions import run_recipe
+        from speechtransfer.actions.train import run_recipe
 
         return run_recipe(console, self)
 
@@ -149,7 +149,7 @@ class Score:
 
     def __call__(self, console: Console) -> int:
         """Print the scores."""
-        from speechtransfer.actions import score
+        from speechtransfer.actions.use import score
 
         return score(console, self.run, self.data, self.audio_root, self.out)
 
@@ -167,7 +167,7 @@ class Transcribe:
 
     def __call__(self, console: Console) -> int:
         """Print a transcript a file."""
-        from speechtransfer.actions import transcribe
+        from speechtransfer.actions.use import transcribe
 
         return transcribe(self.run, self.audio, self.json)
 

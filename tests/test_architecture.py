@@ -41,13 +41,15 @@ WITHIN_A_LAYER = {
     ("catalogue", "recipe"): "it finds recipes",
     ("recipe", "pooling"): "a recipe pools its folds",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
-    ("cli", "actions"): "a verb calls what it does",
+    ("cli", "actions.check"): "a verb calls what it does",
+    ("cli", "actions.train"): "a verb calls what it does",
+    ("cli", "actions.use"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
 }
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
-    ("actions", "cli"): "an action takes its verb's dataclass",
+    ("actions.train", "cli"): "an action takes its verb's dataclass",
     ("tasks", "recipe"): "a task is cut as its recipe says",
 }
 #: Libraries with one home: (modules or folders that may import them).

@@ -1,8 +1,7 @@
-"""What each verb of the command line does, said in a terminal."""
+"""What adapt, plan and run do: train a recipe, or say what training it would cost."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,63 +12,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from speechtransfer import catalogue
-from speechtransfer.audio import Recordings
-from speechtransfer.checkpoint import load as load_model
 from speechtransfer.corpora import detect
-from speechtransfer.corpora import load as load_corpus
-from speechtransfer.doctor import examine, learnable, require
+from speechtransfer.doctor import learnable
 from speechtransfer.errors import SettingsError
-from speechtransfer.evaluate import evaluate, predict
-from speechtransfer.files import write_lines
 from speechtransfer.fit import forecast
-from speechtransfer.manifest import Manifest, Utterance, ledger_counts
 from speechtransfer.overrides import override
 from speechtransfer.recipe import Recipe, begun_at, defaults, refuse_other_run, run
 from speechtransfer.record import clean_commit
 from speechtransfer.score import Estimate
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
-from speechtransfer.text import TextContract
 from speechtransfer.trial import Outcome, peak_memory_mb
 
 if TYPE_CHECKING:
     from speechtransfer.cli import Adapt, Run, Training
 
-#: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
-_CHECK_RATE = 16_000
 _ALL = "all"
-
-
-def check(console: Console, data: str, format: str | None, audio_roots: Sequence[Path], out: Path | None) -> int:
-    """Examine a data set; exit status 1 where training is forbidden."""
-    console.print(f"{data}: read as {format or detect(data)}")
-    manifest = load_corpus(data, format, audio_roots)
-    examined = examine(manifest, Recordings(_CHECK_RATE), TextContract(), "text" if _has_text(manifest) else "label")
-    table = Table("split", "utterances", "minutes")
-    for name, seconds in examined.seconds.items():
-        count = sum((row.split or "all") == name for row in examined.manifest)
-        table.add_row(name, str(count), f"{seconds / 60:.1f}")
-    console.print(table)
-    for reason, count in ledger_counts(examined.manifest.ledger).items():
-        console.print(f"{count:6d}  {escape(reason)}")
-    if out is not None:
-        verdicts = [{"verdict": "ok", "audio": row.id, "split": row.split} for row in examined.manifest]
-        verdicts += [
-            {"verdict": "drop" if row.action == "dropped" else "warn", **_plain(row)}
-            for row in examined.manifest.ledger
-        ]
-        write_lines(out, verdicts)
-    for error in examined.errors:
-        console.print(f"error: {escape(error)}", style="bold red")
-    return 1 if examined.errors else 0
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in ("audio", "split", "action", "reason", "where")}
-
-
-def _has_text(manifest: Manifest) -> bool:
-    return any(row.text is not None for row in manifest) or not any(row.label is not None for row in manifest)
 
 
 def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
@@ -112,17 +70,37 @@ def adapt(console: Console, request: Adapt) -> int:
         refuse_other_run(recipes[amount], out, flags.resume)
     corpus = open_corpus(base, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
-    dependent = any(fold_task(base, corpus, 0).notes.values())
-    if request.require_unseen_speakers and dependent:
+    task = fold_task(base, corpus, 0)
+    if request.require_unseen_speakers and any(task.notes.values()):
         raise SettingsError(
             f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."
         )
+    if flags.minutes is not None:
+        speech = sum(map(corpus.recordings.seconds, task.manifest.split("train"))) / 60
+        recipes = _share(recipes, flags.minutes, speech)
     outcomes = {}
     for amount, out in outs.items():
         console.rule(f"{'all' if amount == 'all' else amount + ' minutes'} of training speech")
         outcomes[out] = run(recipes[amount], out, encoder, corpus, flags.resume)
     _say_outcomes(console, outcomes)
     return 0
+
+
+def _share(recipes: Mapping[str, Recipe], minutes: float, speech: float) -> dict[str, Recipe]:
+    """A budget shared among the amounts in proportion to their speech (all: ``speech`` minutes).
+
+    Each then passes as often over its recordings; in equal shares the largest amount would be starved.
+    """
+    sizes = {amount: recipe.train_minutes or speech for amount, recipe in recipes.items()}
+    return {
+        amount: replace(
+            recipe,
+            settings=replace(
+                recipe.settings, minutes=minutes * sizes[amount] / sum(sizes.values()) / recipe.trainings()
+            ),
+        )
+        for amount, recipe in recipes.items()
+    }
 
 
 def _one_fold(recipe: Recipe, cross_validate: bool) -> Recipe:
@@ -242,37 +220,4 @@ def run_recipe(console: Console, request: Run) -> int:
         if changed.scratch.folds:
             write_down(outcomes[out])
     _say_outcomes(console, outcomes)
-    return 0
-
-
-def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path], out: Path | None) -> int:
-    """Score a run on any data: its test split where it has one, otherwise every row."""
-    model = load_model(folder)
-    recordings = Recordings(model.encoder.sample_rate)
-    manifest = load_corpus(data, None, audio_roots)
-    if "test" in manifest.splits:
-        lost = tuple(row for row in manifest.ledger if row.split == "test")
-        manifest = Manifest(manifest.split("test").rows, lost)
-    contract = model.objective.head.contract or TextContract()
-    rows = require(examine(manifest, recordings, contract))
-    predictions = predict(model, rows, recordings)
-    scores = evaluate(model, rows, recordings, predictions)
-    console.print(str(scores))
-    dropped = sum(row.action == "dropped" for row in rows.ledger)
-    console.print(f"{len(rows)} utterances scored, {dropped} of {data} are unusable")
-    if out is not None:
-        write_lines(
-            out,
-            ({**vars(row), "confidence": one.confidence} for row, one in zip(scores.rows, predictions, strict=True)),
-        )
-    return 0
-
-
-def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:
-    """Print one line a file."""
-    model = load_model(folder)
-    rows = Manifest(tuple(Utterance(path.resolve()) for path in audio))
-    for path, found in zip(audio, predict(model, rows), strict=True):
-        line = {"audio": str(path), "text": found.value, "confidence": round(found.confidence, 4)}
-        print(json.dumps(line, ensure_ascii=False) if as_json else f"{path}\t{found.value}", flush=True)
     return 0

@@ -1,0 +1,54 @@
+"""What check does: examine a data set and say what of it can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from speechtransfer.audio import Recordings
+from speechtransfer.corpora import detect
+from speechtransfer.corpora import load as load_corpus
+from speechtransfer.doctor import examine
+from speechtransfer.files import write_lines
+from speechtransfer.manifest import Manifest, ledger_counts
+from speechtransfer.text import TextContract
+
+#: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
+_CHECK_RATE = 16_000
+
+
+def check(console: Console, data: str, format: str | None, audio_roots: Sequence[Path], out: Path | None) -> int:
+    """Examine a data set; exit status 1 where training is forbidden."""
+    console.print(f"{data}: read as {format or detect(data)}")
+    manifest = load_corpus(data, format, audio_roots)
+    examined = examine(manifest, Recordings(_CHECK_RATE), TextContract(), "text" if _has_text(manifest) else "label")
+    table = Table("split", "utterances", "minutes")
+    for name, seconds in examined.seconds.items():
+        count = sum((row.split or "all") == name for row in examined.manifest)
+        table.add_row(name, str(count), f"{seconds / 60:.1f}")
+    console.print(table)
+    for reason, count in ledger_counts(examined.manifest.ledger).items():
+        console.print(f"{count:6d}  {escape(reason)}")
+    if out is not None:
+        verdicts = [{"verdict": "ok", "audio": row.id, "split": row.split} for row in examined.manifest]
+        verdicts += [
+            {"verdict": "drop" if row.action == "dropped" else "warn", **_plain(row)}
+            for row in examined.manifest.ledger
+        ]
+        write_lines(out, verdicts)
+    for error in examined.errors:
+        console.print(f"error: {escape(error)}", style="bold red")
+    return 1 if examined.errors else 0
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("audio", "split", "action", "reason", "where")}
+
+
+def _has_text(manifest: Manifest) -> bool:
+    return any(row.text is not None for row in manifest) or not any(row.label is not None for row in manifest)

@@ -1,0 +1,51 @@
+"""What score and transcribe do: use a finished run on further recordings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from speechtransfer.audio import Recordings
+from speechtransfer.checkpoint import load as load_model
+from speechtransfer.corpora import load as load_corpus
+from speechtransfer.doctor import examine, require
+from speechtransfer.evaluate import evaluate, predict
+from speechtransfer.files import write_lines
+from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.text import TextContract
+
+
+def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path], out: Path | None) -> int:
+    """Score a run on any data: its test split where it has one, otherwise every row."""
+    model = load_model(folder)
+    recordings = Recordings(model.encoder.sample_rate)
+    manifest = load_corpus(data, None, audio_roots)
+    if "test" in manifest.splits:
+        lost = tuple(row for row in manifest.ledger if row.split == "test")
+        manifest = Manifest(manifest.split("test").rows, lost)
+    contract = model.objective.head.contract or TextContract()
+    rows = require(examine(manifest, recordings, contract))
+    predictions = predict(model, rows, recordings)
+    scores = evaluate(model, rows, recordings, predictions)
+    console.print(str(scores))
+    dropped = sum(row.action == "dropped" for row in rows.ledger)
+    console.print(f"{len(rows)} utterances scored, {dropped} of {data} are unusable")
+    if out is not None:
+        write_lines(
+            out,
+            ({**vars(row), "confidence": one.confidence} for row, one in zip(scores.rows, predictions, strict=True)),
+        )
+    return 0
+
+
+def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:
+    """Print one line a file."""
+    model = load_model(folder)
+    rows = Manifest(tuple(Utterance(path.resolve()) for path in audio))
+    for path, found in zip(audio, predict(model, rows), strict=True):
+        line = {"audio": str(path), "text": found.value, "confidence": round(found.confidence, 4)}
+        print(json.dumps(line, ensure_ascii=False) if as_json else f"{path}\t{found.value}", flush=True)
+    return 0
