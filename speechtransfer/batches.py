@@ -6,13 +6,14 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from speechtransfer.audio import Recordings, change_speed, is_silent
+from speechtransfer.augmentation import Surroundings, surround
 from speechtransfer.errors import AudioError, SettingsError
 from speechtransfer.frames import Batch, pad
 from speechtransfer.manifest import Manifest, Utterance
@@ -34,12 +35,14 @@ class BatchSettings:
         join: seconds up to which half of the utterances, other ones each epoch, are joined end to end; 0 is
             none. Prompts and words are short; joined, they teach a recogniser what long sound is like.
         waste: share of a batch that may be padding.
+        surroundings: noise, rooms and telephones.
     """
 
     seconds: float = 30.0
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     join: float = 0.0
     waste: float = MOST_WASTE
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     def __post_init__(self) -> None:
         """Refuse settings that make no batch.
@@ -204,7 +207,9 @@ class TrainingBatches:
             wave = self.recordings(row)
             changed = change_speed(wave, plan.speeds[index])
             # A header's seconds round otherwise than the samples do, and a span may overrun its file.
-            return changed if self._fits(row, len(changed)) else change_speed(wave, 1.0)
+            changed = changed if self._fits(row, len(changed)) else change_speed(wave, 1.0)
+            seed = item_seed(self.seed, epoch, f"sound/{row.id}")
+            return surround(changed, self.recordings.sample_rate, self.settings.surroundings, seed)
 
         def load(group: list[int]) -> Batch:
             chains = [plan.chains[number] for number in group]

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "speechtransfer"
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
     0: ("files", "manifest", "overrides", "score", "text"),
-    1: ("audio", "ctc", "decode", "features", "frames", "splits", "weights"),
+    1: ("audio", "augmentation", "ctc", "decode", "features", "frames", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "transfer"),
     4: ("align", "checkpoint", "doctor", "evaluate", "resume", "schedule", "sources", "stream"),
@@ -60,11 +60,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "av": ("audio",),
     "librosa": ("audio",),
     "soxr": ("audio",),
-    "audiomentations": ("audio",),
     "datasets": ("corpora",),
     "jiwer": ("score",),
     "sklearn": ("score",),
-    "scipy": ("score",),
+    "pyroomacoustics": ("augmentation",),
+    "scipy": ("augmentation", "score"),
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
     "tyro": ("cli",),
@@ -78,7 +78,8 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "features": frozenset({"numpy", "torch", "torchaudio", "numba"}),
     "weights": frozenset({"torch", "safetensors"}),
     **dict.fromkeys(("ctc", "decode"), frozenset({"torch", "torchaudio", "numba"})),
-    "audio": frozenset({"soundfile", "av", "librosa", "soxr", "audiomentations", "numpy"}),
+    "augmentation": frozenset({"numpy", "pyroomacoustics", "scipy"}),
+    "audio": frozenset({"soundfile", "av", "librosa", "soxr", "numpy"}),
 }
 TOP_LEVEL = {"pyproject.toml", "README.md", "speechtransfer", "recipes", "tests", "data", "LICENSE", "CHANGELOG.md"}
 PUBLIC = [
