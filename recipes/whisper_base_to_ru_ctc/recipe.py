@@ -16,6 +16,6 @@ RECIPE = Recipe(
     family="whisper",
     language="rus",
     transfer=Transfer((Rule(r"encoder\..*", scale=0.025), Rule(r"objective\..*"))),
-    settings=FitSettings(epochs=14, lr=4e-3, evaluations=4, batches=BatchSettings(seconds=20, join=10)),
+    settings=FitSettings(epochs=14, lr=4e-3, evaluations=4, batches=BatchSettings(seconds=24, join=24)),
     scratch=Scratch(folds=0),
 )
