@@ -1,8 +1,9 @@
 """Objectives by the name that ``objective.json`` keeps."""
 
+from speechtransfer.objectives.classify import Classify
 from speechtransfer.objectives.contract import Objective, Prediction
 from speechtransfer.objectives.ctc_head import Ctc
 
-KINDS: dict[str, type[Objective]] = {Ctc.kind: Ctc}
+KINDS: dict[str, type[Objective]] = {Ctc.kind: Ctc, Classify.kind: Classify}
 
-__all__ = ["KINDS", "Ctc", "Objective", "Prediction"]
+__all__ = ["KINDS", "Classify", "Ctc", "Objective", "Prediction"]

@@ -1,0 +1,203 @@
+"""Classify: one label an utterance, from frames pooled over time, trained with cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechtransfer.errors import DataError, PlanError, SettingsError
+from speechtransfer.frames import Batch, Frames, length_mask, masked_max, masked_mean
+from speechtransfer.manifest import Utterance
+from speechtransfer.objectives.contract import Objective, Prediction
+from speechtransfer.score import Scores, Transcription, score_labels
+from speechtransfer.weights import Head
+
+Pooling = Literal["mean", "max", "attentive"]
+
+
+class Attention(nn.Module):
+    """Self-attentive pooling (Lin et al. 2017, arXiv:1703.03130, one hop): a learned weight for each frame."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, width)
+        self.weigh = nn.Linear(width, 1, bias=False)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, D) and (B,) to (B, D); frames beyond the length weigh nothing."""
+        scores = self.weigh(torch.tanh(self.project(values))).squeeze(-1)
+        mask = length_mask(lengths.clamp(min=1), values.shape[1])
+        weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+        pooled: Tensor = (weights[..., None] * values).sum(1)
+        return pooled
+
+
+class Classify(Objective):
+    """One of a closed set of labels.
+
+    Args:
+        labels: of the training rows, sorted; see ``from_rows``.
+        field: the field of a row that holds the label.
+        pooling: over the valid frames: their mean, their maximum, or a learned weighting.
+        hidden: widths of ReLU layers between pooling and output.
+        dropout: before every layer.
+        smoothing: of the targets (Szegedy et al. 2016, arXiv:1512.00567, section 7): the share of the
+            target that is spread over all labels.
+        weights: of each label in the loss; None weighs all alike.
+
+    Raises:
+        SettingsError: fewer than two labels, a repeated one, or weights that do not fit them.
+    """
+
+    kind = "classify"
+    select = ("accuracy", "max")
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        field: str = "label",
+        pooling: Pooling = "mean",
+        hidden: tuple[int, ...] = (),
+        dropout: float = 0.1,
+        smoothing: float = 0.0,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if len(labels) < 2 or len(set(labels)) != len(labels):
+            raise SettingsError(f"classify: {len(set(labels))} different labels in {len(labels)}; give two or more.")
+        if weights is not None and (len(weights) != len(labels) or min(weights) < 0 or not sum(weights)):
+            raise SettingsError(f"classify: {len(weights)} weights for {len(labels)} labels, or one below zero.")
+        if pooling not in get_args(Pooling):
+            raise SettingsError(f"classify: pooling={pooling!r} is none of {', '.join(get_args(Pooling))}.")
+        if not 0 <= smoothing < 1 or not 0 <= dropout < 1 or min(hidden, default=1) < 1:
+            raise SettingsError("classify: smoothing and dropout must be in [0, 1), hidden widths above zero.")
+        self.labels, self.field, self.pooling, self.hidden = tuple(labels), field, pooling, tuple(hidden)
+        self.smoothing, self.weights = smoothing, None if weights is None else tuple(weights)
+        self.dropout = nn.Dropout(dropout)
+        self.attention: Attention | None = None
+        self.layers = nn.ModuleList()
+        self.output: nn.Linear | None = None
+
+    @classmethod
+    def from_rows(
+        cls, rows: Sequence[Utterance], field: str = "label", balanced: bool = False, **more: Any
+    ) -> Classify:
+        """The labels of training rows; ``balanced`` weighs a label by the inverse of its count (King and Zeng 2001).
+
+        Raises:
+            DataError: fewer than two labels.
+        """
+        given = [value for row in rows if (value := getattr(row, field)) is not None]
+        labels = sorted(set(given))
+        if len(labels) < 2:
+            raise DataError(f"the training rows have {len(labels)} different {field}s; two at least are needed.")
+        weights = [len(given) / len(labels) / given.count(label) for label in labels] if balanced else None
+        return cls(labels, field, weights=weights, **more)
+
+    def attach(self, width: int, period: float) -> None:
+        """Build pooling, hidden layers and the output layer (labels, width) for frames of any period."""
+        self.attention = Attention(width) if self.pooling == "attentive" else None
+        sizes = (width, *self.hidden)
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(sizes, self.hidden, strict=False))
+        self.output = nn.Linear(sizes[-1], len(self.labels))
+
+    def _layer(self) -> nn.Linear:
+        if self.output is None:
+            raise PlanError("classify: the head has no width yet. Transfer.apply gives it the encoder's.")
+        return self.output
+
+    @property
+    def head(self) -> Head:
+        """The output layer with its labels."""
+        layer = self._layer()
+        return Head(layer.weight, layer.bias, self.labels, None)
+
+    @property
+    def head_names(self) -> tuple[str, str]:
+        """Names of the output layer's parameters."""
+        return "output.weight", "output.bias"
+
+    def settings(self) -> dict[str, Any]:
+        """Labels and everything else that the constructor takes."""
+        return {
+            "labels": list(self.labels),
+            "field": self.field,
+            "pooling": self.pooling,
+            "hidden": list(self.hidden),
+            "dropout": self.dropout.p,
+            "smoothing": self.smoothing,
+            "weights": None if self.weights is None else list(self.weights),
+        }
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, Any]) -> Classify:
+        """The inverse of ``settings``; the head is built by ``attach``."""
+        known = {name: value for name, value in values.items() if name != "kind"}
+        return cls(**{**known, "hidden": tuple(known["hidden"])})
+
+    def unfit(self, utterance: Utterance, frames: int) -> str | None:
+        """No label, a label that is not among the known, or no frame at all."""
+        value = getattr(utterance, self.field)
+        if value is None:
+            return f"no {self.field}"
+        if value not in self.labels:
+            return f"unknown {self.field}: {value}"
+        return None if frames else "shorter than one frame"
+
+    def logits(self, frames: Frames) -> Tensor:
+        """(B, labels) before the softmax."""
+        pools = {"mean": masked_mean, "max": masked_max, "attentive": self.attention}
+        pool = pools[self.pooling]
+        if pool is None:
+            raise PlanError("classify: the head has no width yet. Transfer.apply gives it the encoder's.")
+        x = pool(frames.values, frames.lengths)
+        for layer in self.layers:
+            x = functional.relu(layer(self.dropout(x)))
+        logits: Tensor = self._layer()(self.dropout(x))
+        return logits
+
+    def loss(self, frames: Frames, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Weighted mean over the items with a label of the cross-entropy."""
+        logits = self.logits(frames)
+        values = batch.fields[self.field]
+        chosen = [index for index, value in enumerate(values) if value is not None]
+        if not chosen:
+            return {"classify": logits.sum() * 0.0}
+        places = {label: index for index, label in enumerate(self.labels)}
+        targets = torch.tensor([places[value] for value in values if value is not None], device=logits.device)
+        losses = functional.cross_entropy(logits[chosen], targets, reduction="none", label_smoothing=self.smoothing)
+        weight = batch.weight[chosen]
+        if self.weights is not None:
+            weight = weight * torch.tensor(self.weights, device=weight.device, dtype=weight.dtype)[targets]
+        return {"classify": (losses * weight).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)}
+
+    def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
+        """The likeliest label of each item and its probability."""
+        probabilities = self.logits(frames).softmax(-1)
+        confidence, places = probabilities.max(-1)
+        return [
+            Prediction(self.labels[place], sure)
+            for place, sure in zip(places.tolist(), confidence.tolist(), strict=True)
+        ]
+
+    def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
+        """Accuracy and macro-F1; intervals resample speakers where two or more are known, else utterances.
+
+        A label that training never saw is an error, never a row left out.
+
+        Raises:
+            DataError: a row without a label.
+        """
+        by_speaker = len({row.speaker for row in rows}) > 1 and all(row.speaker for row in rows)
+        labelled = []
+        for row, prediction in zip(rows, predictions, strict=True):
+            said = getattr(row, self.field)
+            if said is None:
+                raise DataError(f"{row.id}: has no {self.field}, so nothing can be scored on it.")
+            group = row.speaker if by_speaker and row.speaker else row.id
+            labelled.append(Transcription(row.id, said, prediction.value, group))
+        return score_labels(labelled)
