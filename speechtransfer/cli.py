@@ -70,18 +70,20 @@ class Adapt:
     """The run folder to write."""
     source: str | None = None
     """A folder, a name under $SPEECHTRANSFER_SOURCES, a packaged source or a hub name; default: our own."""
-    task: Literal["ctc"] = "ctc"
-    """What to build: ctc is a recogniser."""
+    task: Literal["ctc", "keywords"] = "ctc"
+    """What to build: ctc is a recogniser; keywords a spotter, from a folder of recordings for each word."""
     language: str | None = None
     """ISO 639-3 code of the data."""
     amounts: tuple[str, ...] = (_ALL,)
-    """Minutes of the training speech to use, or all; several give a learning curve."""
+    """Minutes of the training speech to use, of keywords recordings of each, or all; several give a learning curve."""
     cross_validate: bool = False
     """Train and test on all five folds in place of one."""
     require_unseen_speakers: bool = False
     """Refuse data whose test speakers are not known to be unseen."""
     format: str | None = None
     """The format, where it is not to be found out."""
+    speaker_pattern: str | None = None
+    """A regular expression whose first group finds the speaker in a recording's path."""
     audio_root: tuple[Path, ...] = ()
     """Folders outside DATA that audio may lie in."""
     training: Annotated[Training, tyro.conf.arg(name="")] = Training()
@@ -173,6 +175,28 @@ class Transcribe:
 
 
 @dataclass(frozen=True)
+class Embed:
+    """Write what a frozen source makes of recordings: a NumPy file each, and an index of them."""
+
+    source: Annotated[str, POSITIONAL]
+    """As adapt's --source, a run folder among them; logmel:80 is plain log-mel of 80 bins."""
+    audio: Annotated[tuple[str, ...], POSITIONAL]
+    """Sound files, or one corpus of any kind that adapt takes."""
+    out: Path
+    """The folder to write; empty, or not there."""
+    block: str | None = None
+    """The block whose output is wanted, such as layer2; default: the last."""
+    audio_root: tuple[Path, ...] = ()
+    """Folders outside the corpus that its audio may lie in."""
+
+    def __call__(self, console: Console) -> int:
+        """Write the features."""
+        from speechtransfer.actions.use import embed
+
+        return embed(console, self)
+
+
+@dataclass(frozen=True)
 class Report:
     """Write the HTML report of a run folder again."""
 
@@ -194,6 +218,7 @@ VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
     "run": Run,
     "score": Score,
     "transcribe": Transcribe,
+    "embed": Embed,
     "report": Report,
 }
 

@@ -1,10 +1,14 @@
-"""From frame posteriors to label sequences: greedy decoding with its confidence."""
+"""From frame posteriors to label sequences: greedy, or by beam search with a language model."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from speechtransfer.ngram import END, CharacterNgram
 
 
 @dataclass(frozen=True)
@@ -42,3 +46,102 @@ def greedy(logits: Tensor, lengths: Tensor, blank: int = 0) -> list[Path]:
         confidence = float(scores[:length].mean().exp()) if length else 1.0
         paths.append(Path(tuple(labels), tuple(frames), confidence))
     return paths
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How much a language model counts against the sound (shallow fusion).
+
+    Attributes:
+        model: over the labels' characters.
+        weight: of its log-probability.
+        bonus: added for each character, since every factor of a model makes long texts unlikelier.
+    """
+
+    model: CharacterNgram
+    weight: float
+    bonus: float
+
+
+def beam_search(
+    logits: Tensor,
+    lengths: Tensor,
+    labels: Sequence[str],
+    fusion: Fusion | None = None,
+    width: int = 24,
+    blank: int = 0,
+) -> list[str]:
+    """The text of highest score, sums over all alignments included: prefix beam search.
+
+    Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition using bi-directional
+    recurrent DNNs", algorithm 1, with characters in the place of words. The score of a text is its CTC
+    log-likelihood + weight x the model's + bonus x its length.
+
+    Args:
+        logits: (B, T, V), before any softmax.
+        lengths: (B,) valid frames.
+        labels: the text of each output; the blank's is not read.
+        fusion: the language model; None searches by sound alone.
+        width: texts kept after each frame.
+        blank: index of the blank.
+    """
+    scores = logits.detach().float().log_softmax(-1).cpu()
+    return [
+        _search(item[:length].tolist(), labels, fusion, width, blank)
+        for item, length in zip(scores, lengths.tolist(), strict=True)
+    ]
+
+
+#: Outputs this unlikely at a frame (natural logarithm) are not followed.
+_CUTOFF = -10.0
+
+
+def _search(frames: list[list[float]], labels: Sequence[str], fusion: Fusion | None, width: int, blank: int) -> str:
+    """One item; a beam is a text with the log-likelihoods of ending in a blank and in its last label."""
+
+    def extended(text: str, label: str) -> float:
+        if fusion is None:
+            return 0.0
+        return fusion.weight * fusion.model.log_probability(END + text, label) + fusion.bonus
+
+    beams = {"": (0.0, -math.inf, 0.0)}
+    for frame in frames:
+        likely = [index for index, score in enumerate(frame) if score > _CUTOFF or index == blank]
+        found: dict[str, list[float]] = {}
+        for text, (in_blank, in_label, prior) in beams.items():
+            either = _add(in_blank, in_label)
+            for index in likely:
+                score, label = frame[index], labels[index]
+                if index == blank:
+                    _reach(found, text, either + score, -math.inf, prior)
+                    continue
+                if text.endswith(label):
+                    # The same label again is the same character, unless a blank parts them.
+                    _reach(found, text, -math.inf, in_label + score, prior)
+                    if in_blank > -math.inf:
+                        _reach(found, text + label, -math.inf, in_blank + score, prior + extended(text, label))
+                else:
+                    _reach(found, text + label, -math.inf, either + score, prior + extended(text, label))
+        best = sorted(found.items(), key=lambda beam: -(_add(beam[1][0], beam[1][1]) + beam[1][2]))
+        beams = {text: (one, two, prior) for text, (one, two, prior) in best[:width]}
+
+    def whole(text: str) -> float:
+        in_blank, in_label, prior = beams[text]
+        return _add(in_blank, in_label) + prior + (extended(text, END) - fusion.bonus if fusion else 0.0)
+
+    return max(beams, key=whole)
+
+
+def _reach(found: dict[str, list[float]], text: str, in_blank: float, in_label: float, prior: float) -> None:
+    """Add one way to a text; its prior is the same whichever way it is reached."""
+    if text in found:
+        held = found[text]
+        held[0], held[1] = _add(held[0], in_blank), _add(held[1], in_label)
+    else:
+        found[text] = [in_blank, in_label, prior]
+
+
+def _add(one: float, two: float) -> float:
+    """The logarithm of a sum from the logarithms of its terms."""
+    least, most = (one, two) if one < two else (two, one)
+    return most if least == -math.inf else most + math.log1p(math.exp(least - most))

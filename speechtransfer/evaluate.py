@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -39,6 +40,19 @@ def predict(model: Model, manifest: Manifest, recordings: Recordings | None = No
         for module, mode in modes:
             module.training = mode
     return [found[row.id] for row in manifest]
+
+
+def finish(model: Model, dev: Manifest, recordings: Recordings) -> dict[str, Any]:
+    """Let a trained model's objective choose on dev what gradients do not teach; the model is left in eval mode.
+
+    Raises:
+        AudioError: a recording cannot be read.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode():
+        batches = scoring_batches(dev, recordings, BATCH_SECONDS, model.encoder.pads_exactly)
+        return model.objective.finish((model.frames(batch.to(device)), batch) for batch in batches)
 
 
 def evaluate(

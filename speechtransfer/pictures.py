@@ -33,7 +33,6 @@ _RANGE_DB = 60.0  # of a spectrogram below its loudest point: what lies under it
 _MEL = MelSettings(kind="htk", sample_rate=SAMPLE_RATE, n_mels=64, n_fft=1024, win_length=400)
 _NOTHING, _SPACE = "∅", "␣"
 _UNITS = {"cer": "characters", "wer": "words", "accuracy": "items", "macro_f1": "items"}
-_NAMES = {"cer": "CER", "wer": "WER", "eer": "EER", "macro_f1": "macro F1"}
 #: The policy forbids the page to load anything, should a later change forget that it must not.
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -114,11 +113,6 @@ def wrapped(tag: str, content: object, style: str = "") -> Html:
 def plain(text: object) -> str:
     """Text for Markdown on one line, its signs without their powers."""
     return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", " ".join(str(text).split()))
-
-
-def called(metric: str) -> str:
-    """A metric's name for people."""
-    return _NAMES.get(metric, metric.replace("_", " "))
 
 
 def told(metric: str, estimate: Estimate) -> str:

@@ -59,7 +59,8 @@ def with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outc
     if not baselines:
         return outcome
     scratch, transfer = pooled(baselines), pooled(outcomes[: len(baselines)])
-    verdict = judge(transfer.scores["test"], scratch.scores["test"])
+    metric = "cer" if "cer" in outcome.scores["test"].metrics else "accuracy"
+    verdict = judge(transfer.scores["test"], scratch.scores["test"], metric)
     kept = ("test", "seconds", "steps", "folds", *outcome.scores)
     figures = {key: value for key, value in scratch.metrics.items() if key in kept}
     return Outcome(outcome.scores, {**outcome.metrics, "baselines": {"scratch": figures}, "verdict": verdict.as_dict()})

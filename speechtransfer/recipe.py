@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
 from speechtransfer.files import read_lines
 from speechtransfer.manifest import write_ledger
+from speechtransfer.objectives.classify import Pooling
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
 from speechtransfer.schedule import FitSettings
@@ -22,6 +24,9 @@ from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.transfer import Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
+
+#: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
+_NGRAM = 6
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,25 @@ class Scratch:
 
 
 @dataclass(frozen=True)
+class Keywords:
+    """The head of a keyword spotter.
+
+    Attributes:
+        pooling: of frames over time: ``mean``, ``max`` or ``attentive``.
+        hidden: widths of ReLU layers before the output.
+        dropout: before every layer.
+        smoothing: of the targets.
+        balanced: rare words weigh as much in the loss as common ones.
+    """
+
+    pooling: Pooling = "mean"
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.1
+    smoothing: float = 0.0
+    balanced: bool = True
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One adaptation.
 
@@ -50,11 +74,14 @@ class Recipe:
         data: what to adapt to, as the command line's DATA; several are joined.
         source: as the command line's ``--source``.
         family: of the source; ``--smoke`` takes a tiny random encoder of it.
-        task: ``ctc``.
+        task: ``ctc``, a recogniser, or ``keywords``, a spotter.
         language: ISO 639-3 of the data; None takes it from the rows.
         transfer: rules, cut, fresh and graft.
         settings: of the training.
         train_minutes: how much of the training split to use; None is all.
+        language_model: order of a character n-gram over the training texts alone, which a recogniser decodes
+            with as far as that helps on dev; 0 for none.
+        train_clips: how many recordings of each keyword to use; None is all.
         folds: into how many a corpus without splits is cut.
         run_folds: which of them to run; None is all.
         split_seed: of the cut; apart from every training seed.
@@ -62,13 +89,16 @@ class Recipe:
             known, ``prompt`` never.
         tests: further test sets, name to DATA; none of it is trained on.
         scratch: the from-scratch baseline.
+        speaker_pattern: a regular expression whose first group finds the speaker in a recording's path,
+            for corpora that say it nowhere else.
+        keywords: the head of a spotter.
     """
 
     name: str
     data: tuple[str, ...]
     source: str = DEFAULT_SOURCE
-    family: Literal["conformer", "whisper"] = "conformer"
-    task: Literal["ctc"] = "ctc"
+    family: str = "conformer"
+    task: Literal["ctc", "keywords"] = "ctc"
     language: str | None = None
     transfer: Transfer = field(default_factory=Transfer)
     settings: FitSettings = field(default_factory=FitSettings)
@@ -79,6 +109,30 @@ class Recipe:
     split_by: Literal["auto", "prompt"] = "auto"
     tests: Mapping[str, str] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
+    speaker_pattern: str | None = None
+    keywords: Keywords = field(default_factory=Keywords)
+    train_clips: int | None = None
+    language_model: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a pattern that finds no speaker, and parts that are none.
+
+        Raises:
+            SettingsError: it is no regular expression, or has no group; no clip of a word, or clips of a
+                transcript; an order below zero.
+        """
+        if self.language_model < 0:
+            raise SettingsError(f"language_model={self.language_model} is an order: zero for none, or more.")
+        if self.train_clips is not None and (self.train_clips < 1 or self.task != "keywords"):
+            raise SettingsError(f"train_clips={self.train_clips} must be one or more, and the task keywords.")
+        try:
+            groups = re.compile(self.speaker_pattern or "()").groups
+        except re.error as error:
+            raise SettingsError(
+                f"speaker_pattern={self.speaker_pattern!r} is no regular expression: {error}."
+            ) from error
+        if not groups:
+            raise SettingsError(f"speaker_pattern={self.speaker_pattern!r} has no group (...) around the speaker.")
 
     def trainings(self) -> float:
         """How much is trained in all, in units of one fold's transfer: the folds, the search, the baselines."""
@@ -207,12 +261,13 @@ def _baseline(recipe: Recipe, out: Path, fold: int | None, encoder: Encoder, tas
     scratch, settings = scratch_transfer(recipe.transfer.cut), _seeded(recipe, fold or 0)
     chosen = out / "baselines" / "scratch_rate.json"
     if len(rates) > 1 and not chosen.is_file():
-        found = {}
+        metric, direction = task.objective().select
+        best, found = (min if direction == "min" else max), {}
         for rate in rates:
             trial = out / "search" / f"{rate:g}"
             run_trial(trial, encoder, task, scratch, replace(_longer(settings, recipe.scratch.search), lr=rate), True)
-            found[rate] = min(row["dev"]["cer"]["value"] for row in read_lines(trial / "history.jsonl"))
-        write_json(chosen, {"rate": min(found, key=lambda rate: found[rate]), "dev": found})
+            found[rate] = best(row["dev"][metric]["value"] for row in read_lines(trial / "history.jsonl"))
+        write_json(chosen, {"rate": best(found, key=lambda rate: found[rate]), "dev": found})
     rate = rates[0] if len(rates) == 1 else read_json(chosen)["rate"]
     folder = home if fold is None else home / "folds" / str(fold)
     return run_trial(folder, encoder, task, scratch, replace(_longer(settings, recipe.scratch.factor), lr=rate), True)
@@ -225,12 +280,19 @@ def _longer(settings: FitSettings, factor: float) -> FitSettings:
     return replace(settings, steps=max(1, round(settings.steps * factor)), epochs=epochs, minutes=minutes)
 
 
-def defaults(data: str, source: str, family: str, language: str | None) -> Recipe:
+def defaults(data: str, source: str, family: str, language: str | None, task: str = "ctc") -> Recipe:
     """What ``adapt`` does where nothing else is said: settings by family, chosen on dev of the recipes' languages."""
+    if task == "keywords":
+        # A label is no letter: rows of the source's output layer mean nothing here.
+        head = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
+        settings = FitSettings(epochs=20, lr=3e-3, batches=BatchSettings(seconds=20))
+        return Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
     if family == "whisper":
-        # The rates and the joining of recipes/whisper_tiny_en_to_it_ctc, chosen on French.
+        # As recipes/whisper_tiny_en_to_it_ctc: rates chosen on French, joining on Russian.
         gentle = Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*")))
-        settings = FitSettings(epochs=20, lr=4e-3, batches=BatchSettings(seconds=20, join=10))
-        return Recipe("adapt", (data,), source, "whisper", language=language, transfer=gentle, settings=settings)
-    settings = FitSettings(epochs=30, lr=1e-3)
-    return Recipe("adapt", (data,), source, "conformer", language=language, settings=settings)
+        settings = FitSettings(epochs=24, lr=4e-3, batches=BatchSettings(seconds=24, join=24))
+        usual = Recipe("adapt", (data,), source, family, language=language, transfer=gentle, settings=settings)
+    else:
+        settings = FitSettings(epochs=30, lr=1e-3)
+        usual = Recipe("adapt", (data,), source, family, language=language, settings=settings)
+    return replace(usual, language_model=_NGRAM)

@@ -12,7 +12,7 @@ from typing import Any
 
 from speechtransfer.errors import DataError
 from speechtransfer.files import read_lines, write_atomically
-from speechtransfer.score import Estimate
+from speechtransfer.score import Estimate, called
 
 BEGIN, END = "<!-- results: generated from results.jsonl -->", "<!-- /results -->"
 #: Changes to these do not make a tree dirty: they are what recording itself writes, or prose about it.
@@ -134,12 +134,13 @@ def _as_known(now: Mapping[str, Any], then: Mapping[str, Any], defaults: Mapping
 
 def table(results: Sequence[Result]) -> str:
     """A Markdown table of pooled results: every test set, the baselines and the verdict."""
-    rows = ["| variant | test | system | CER | WER | seconds | commit |", "|---|---|---|---|---|---|---|"]
+    pooled = [one for one in results if one.fold == "pooled"]
+    names = list(dict.fromkeys(name for one in pooled for name in _metrics(one.metrics["test"])))
+    header = ["variant", "test", "system", *map(called, names), "seconds", "commit"]
+    rows = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     verdicts = []
-    for result in results:
+    for result in pooled:
         metrics = result.metrics
-        if result.fold != "pooled":
-            continue
         folds = metrics.get("folds", 1)
         baselines = metrics["baselines"].items()
         systems = [
@@ -147,11 +148,12 @@ def table(results: Sequence[Result]) -> str:
             *((f"{name}, {one.get('folds', 1)} of {folds} folds", one) for name, one in baselines),
         ]
         for system, figures in systems:
-            sets = {name: one for name, one in figures.items() if isinstance(one, dict) and "cer" in one}
-            for name, scores in sets.items():
+            for test, scores in _tests(figures).items():
                 seconds = f"{figures['seconds']:.0f}" if "seconds" in figures else ""
-                cells = result.variant, name, system, _figure(scores["cer"]), _figure(scores["wer"]), seconds
-                rows.append("| " + " | ".join([*cells, result.commit[:10]]) + " |")
+                cells = (_figure(scores[name]) if name in scores else "" for name in names)
+                rows.append(
+                    "| " + " | ".join([result.variant, test, system, *cells, seconds, result.commit[:10]]) + " |"
+                )
         if metrics.get("verdict"):
             verdicts.append(f"- `{result.variant}`: {metrics['verdict']['text']}")
     return "\n".join([*rows, "", *verdicts]).rstrip()
@@ -162,25 +164,32 @@ def summary(results: Sequence[Result]) -> str:
 
     Scratch may be trained on fewer folds than the transfer; the difference is that of the same folds.
     """
-    rows = [
-        "| recipe | test | CER of transfer | CER from scratch | difference on the same folds |",
-        "|---|---|---|---|---|",
-    ]
+    rows = ["| recipe | test | transfer | from scratch | difference on the same folds |", "|---|---|---|---|---|"]
     for result in (one for one in results if one.fold == "pooled"):
         metrics, verdict = result.metrics, result.metrics.get("verdict")
         name = result.recipe if result.variant == "default" else f"{result.recipe} `{result.variant}`"
         scratch = metrics["baselines"].get("scratch", {})
-        for test, scores in metrics.items():
-            if not isinstance(scores, dict) or "cer" not in scores:
-                continue
+        for test, scores in _tests(metrics).items():
+            main = _metrics(scores)[0]
             beside = "not run" if result.config.get("scratch", {}).get("folds", 1) else ""
             if test in scratch:
                 folds = f"{scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds"
-                beside = f"{_figure(scratch[test]['cer'])} ({folds})"
+                beside = f"{_figure(scratch[test][main])} ({folds})"
             difference = _points(verdict["difference"]) if verdict and test == "test" else ""
-            cells = f"[{name}](recipes/{result.recipe})", test, _figure(scores["cer"]), beside, difference
-            rows.append("| " + " | ".join(cells) + " |")
+            figure = f"{called(main)} {_figure(scores[main])}"
+            rows.append(f"| [{name}](recipes/{result.recipe}) | {test} | {figure} | {beside} | {difference} |")
     return "\n".join(rows)
+
+
+def _metrics(scores: Mapping[str, Any]) -> list[str]:
+    """The names of a test set's figures, the first of them the one that a model is chosen by."""
+    return [name for name, one in scores.items() if isinstance(one, Mapping) and "value" in one]
+
+
+def _tests(figures: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The test sets among a run's or a baseline's values; a verdict's difference is a figure, but of no test set."""
+    named = {name: one for name, one in figures.items() if isinstance(one, Mapping) and name != "verdict"}
+    return {name: one for name, one in named.items() if _metrics(one)}
 
 
 def _points(difference: Mapping[str, Any]) -> str:

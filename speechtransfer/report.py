@@ -17,9 +17,9 @@ from speechtransfer.audio import probe, read
 from speechtransfer.errors import AudioError
 from speechtransfer.files import write_atomically
 from speechtransfer.manifest import LedgerRow, ledger_counts
-from speechtransfer.pictures import Curve, called, folded, plain, table, told, wrapped
+from speechtransfer.pictures import Curve, folded, plain, table, told, wrapped
 from speechtransfer.rundata import Heard, Run, Values, blaming, lines_of, optional, read_run, rows_of
-from speechtransfer.score import substitutions
+from speechtransfer.score import called, substitutions
 
 EXAMPLES = 6  # utterances of a kind, enough to see a pattern
 LISTED = 100  # rows of a table that unfolds; the run folder's file holds the rest

@@ -33,6 +33,14 @@ RESAMPLES = 2000
 FEWEST_GROUPS = 6
 
 
+_NAMES = {"cer": "CER", "wer": "WER", "eer": "EER", "macro_f1": "macro F1"}
+
+
+def called(metric: str) -> str:
+    """A metric's name for people."""
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure with its 95% interval and the number of reference units (or trials) that it rests on.

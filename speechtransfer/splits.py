@@ -42,6 +42,7 @@ def folds(
     weight: Callable[[Utterance], float],
     prompt: Callable[[Utterance], str] = lambda row: row.text or row.id,
     by_speaker: bool = False,
+    stratum: Callable[[Utterance], str] = lambda row: "",
 ) -> tuple[tuple[int, ...], ...]:
     """Cut a manifest into ``count`` parts of about equal weight that share no prompt or speaker.
 
@@ -52,6 +53,7 @@ def folds(
         weight: seconds of an utterance.
         prompt: what must not cross parts; rows with the same value stay together.
         by_speaker: keep each known speaker in one part as well.
+        stratum: what every part should have as much of, such as a label.
 
     Returns:
         The row indices of each part; together every row exactly once.
@@ -66,19 +68,35 @@ def folds(
             f"{' or speaker' if by_speaker else ''}; {count} parts cannot be cut from them. "
             "Add recordings, or give every row a 'split'."
         )
-    heaviest_first = sorted(groups, key=lambda group: -sum(weight(manifest[index]) for index in group))
+    heaviest_first = sorted(groups, key=lambda group: -_weigh(manifest, group, weight))
     generator = random.Random(seed)
     loads = [0.0] * count
     parts: list[list[int]] = [[] for _ in range(count)]
-    # Of each ``count`` groups of like weight every part gets one: parts alike in length of utterance.
-    for first in range(0, len(heaviest_first), count):
-        stratum = heaviest_first[first : first + count]
-        generator.shuffle(stratum)
-        stratum.sort(key=lambda group: -_rounded(sum(weight(manifest[index]) for index in group)))
-        for part, group in zip(sorted(range(count), key=lambda part: loads[part]), stratum, strict=False):
-            parts[part].extend(group)
-            loads[part] += sum(weight(manifest[index]) for index in group)
+    for alike in _by_stratum(manifest, heaviest_first, stratum).values():
+        # Of each ``count`` groups of like weight every part gets one: parts alike in length of utterance.
+        for first in range(0, len(alike), count):
+            dealt = alike[first : first + count]
+            generator.shuffle(dealt)
+            dealt.sort(key=lambda group: -_rounded(_weigh(manifest, group, weight)))
+            for part, group in zip(sorted(range(count), key=lambda part: loads[part]), dealt, strict=False):
+                parts[part].extend(group)
+                loads[part] += _weigh(manifest, group, weight)
     return tuple(tuple(sorted(part)) for part in parts)
+
+
+def _weigh(manifest: Manifest, group: Sequence[int], weight: Callable[[Utterance], float]) -> float:
+    return sum(weight(manifest[index]) for index in group)
+
+
+def _by_stratum(
+    manifest: Manifest, groups: Sequence[list[int]], stratum: Callable[[Utterance], str]
+) -> dict[str, list[list[int]]]:
+    """Groups by the stratum that all their rows are of; a speaker's words are of many, so of none."""
+    found = defaultdict(list)
+    for group in groups:
+        names = {stratum(manifest[index]) for index in group}
+        found[names.pop() if len(names) == 1 else ""].append(group)
+    return found
 
 
 def group_count(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> int:
@@ -122,11 +140,12 @@ def cross_validation(
     weight: Callable[[Utterance], float],
     prompt: Callable[[Utterance], str] = lambda row: row.text or row.id,
     by_speaker: bool = False,
+    stratum: Callable[[Utterance], str] = lambda row: "",
 ) -> Manifest:
     """Fold number ``fold`` of ``count``: a ``count``-th is test, a quarter as much dev, the rest train.
 
-    Over all folds every row is tested once. Where there are few groups (a handful of speakers), dev is a
-    larger share, up to as much as test. The arguments are those of ``folds``.
+    Over all folds every row is tested once. Where there are few groups (a handful of speakers, of
+    recordings of a word), dev is a larger share, up to as much as test. The arguments are those of ``folds``.
 
     Raises:
         DataError: too few groups, fewer than two folds, or no such fold.
@@ -135,10 +154,25 @@ def cross_validation(
         raise DataError(f"there is no fold {fold} of {count}: take two folds or more, numbered from 0.")
     # Two folds need four parts, or nothing is left to train on.
     fewest = 2 if count == 2 else 1
-    a_fold = max(fewest, min(PARTS_A_FOLD, len(_groups(manifest, prompt, by_speaker)) // count))
-    parts = folds(manifest, a_fold * count, seed, weight, prompt, by_speaker)
+    strata = _by_stratum(manifest, _groups(manifest, prompt, by_speaker), stratum)
+    a_fold = max(fewest, min([PARTS_A_FOLD, *(len(groups) // count for groups in strata.values())]))
+    parts = folds(manifest, a_fold * count, seed, weight, prompt, by_speaker, stratum)
     first = a_fold * fold
     return assign(manifest, parts, set(range(first, first + a_fold)), {(first + a_fold) % len(parts)})
+
+
+def take_each(manifest: Manifest, count: int, seed: int, stratum: Callable[[Utterance], str]) -> Manifest:
+    """At most ``count`` random rows of each stratum, in the original order.
+
+    Smaller counts with one seed are subsets of larger ones, as in ``take_seconds``.
+    """
+    order = list(range(len(manifest)))
+    random.Random(seed).shuffle(order)
+    taken: dict[str, list[int]] = defaultdict(list)
+    for index in order:
+        taken[stratum(manifest[index])].append(index)
+    chosen = {index for indices in taken.values() for index in indices[:count]}
+    return Manifest(tuple(row for index, row in enumerate(manifest) if index in chosen), manifest.ledger)
 
 
 def leaks(manifest: Manifest, key: Callable[[Utterance], str | None]) -> dict[str, tuple[str, ...]]:

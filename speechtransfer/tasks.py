@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from speechtransfer.audio import Recordings
+from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
-from speechtransfer.splits import cross_validation, group_count, take_seconds
-from speechtransfer.text import TextContract
+from speechtransfer.ngram import CharacterNgram
+from speechtransfer.objectives import Classify, Ctc, Objective
+from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
+from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
 
+#: What each task learns from.
+FIELDS = {"ctc": "text", "keywords": "label"}
 #: Fewer groups cannot be train, dev and test.
 _FEWEST_GROUPS = 3
 
@@ -31,12 +38,14 @@ class Corpus:
         recordings: their reader.
         tests: further test sets by name.
         by_speaker: whether splits are cut by speaker.
+        task: ``ctc`` or ``keywords``.
     """
 
     manifest: Manifest
     recordings: Recordings
     tests: Mapping[str, Manifest]
     by_speaker: bool
+    task: str = "ctc"
 
     @property
     def contract(self) -> TextContract:
@@ -44,8 +53,14 @@ class Corpus:
         return TextContract()
 
     def prompt(self, row: Utterance) -> str:
-        """What must not cross splits: the text after the contract."""
+        """What must not cross splits: the text after the contract; of keywords, one and the same sound."""
+        if self.task == "keywords":
+            return content_hash(row.audio) if row.start is None and row.end is None else row.id
         return self.contract.apply(row.text) if row.text else row.id
+
+    def stratum(self, row: Utterance) -> str:
+        """What every split must have: each keyword."""
+        return (row.label or "") if self.task == "keywords" else ""
 
 
 def open_corpus(
@@ -56,21 +71,51 @@ def open_corpus(
     Raises:
         DataError: nothing usable, or an unusable test row.
     """
-    recordings = Recordings(sample_rate)
+    recordings, field = Recordings(sample_rate), FIELDS[recipe.task]
     loaded = [load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data]
     rows = tuple(row for one in loaded for row in one)
     ledger = tuple(line for one in loaded for line in one.ledger)
-    manifest = require(examine(Manifest(rows, ledger), recordings, TextContract()))
+    rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in rows)
+    manifest = require(examine(Manifest(rows, ledger), recordings, TextContract(), field))
     tests: dict[str, Manifest] = {}
     lost: list[LedgerRow] = []
     for name, data in recipe.tests.items():
         further = load_corpus(data, None, audio_roots, recipe.language)
-        labelled = tuple(replace(row, split=name) for row in further)
-        tests[name] = require(examine(Manifest(labelled), recordings, TextContract()))
+        marked = tuple(replace(_with_speaker(row, recipe.speaker_pattern), split=name) for row in further)
+        tests[name] = require(examine(Manifest(marked), recordings, TextContract(), field))
         # What the importer could not use of it was never a test row; it is in the ledger all the same.
         lost += [replace(line, where=line.where or f"further test {name}") for line in further.ledger]
     by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1
-    return Corpus(Manifest(manifest.rows, (*manifest.ledger, *lost)), recordings, tests, by_speaker)
+    return Corpus(Manifest(manifest.rows, (*manifest.ledger, *lost)), recordings, tests, by_speaker, recipe.task)
+
+
+def _with_speaker(row: Utterance, pattern: str | None) -> Utterance:
+    """A row with the speaker that its path names; what the corpus itself says of the speaker stands.
+
+    Raises:
+        DataError: the pattern finds nothing in the path.
+    """
+    if pattern is None or row.speaker is not None:
+        return row
+    found = re.search(pattern, row.audio.as_posix())
+    if found is None:
+        raise DataError(
+            f"{row.audio}: the speaker pattern {pattern!r} finds nothing in this path. Correct the pattern."
+        )
+    return replace(row, speaker=found[1])
+
+
+def _builder(recipe: Recipe) -> Callable[[Sequence[Utterance]], Objective]:
+    """What makes the recipe's objective of training rows."""
+    if recipe.task == "keywords":
+        return partial(Classify.from_rows, **asdict(recipe.keywords))
+    return partial(_recogniser, order=recipe.language_model)
+
+
+def _recogniser(rows: Sequence[Utterance], order: int) -> Ctc:
+    vocabulary = Vocabulary.from_texts(row.text for row in rows)
+    texts = (vocabulary.contract.apply(row.text) for row in rows if row.text)
+    return Ctc(vocabulary, language_model=CharacterNgram.from_texts(texts, order) if order else None)
 
 
 def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
@@ -90,12 +135,15 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
         )
     if recipe.train_minutes is not None:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed, corpus.recordings)
+    if recipe.train_clips is not None:
+        manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed, corpus)
     learnt = [*manifest.split("train"), *manifest.split("dev")]
     own = {name: manifest.split(name) for name in manifest.splits if name not in ("train", "dev")}
     tests = {**own, **corpus.tests}
     notes = {name: _notes(learnt, rows) for name, rows in tests.items()}
     spoken = sorted({row.language for row in manifest if row.language})
-    return Task(manifest, corpus.recordings, tests, recipe.language or "+".join(spoken) or None, notes)
+    language = recipe.language or "+".join(spoken) or None
+    return Task(manifest, corpus.recordings, recipe.task, _builder(recipe), tests, language, notes)
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
@@ -109,8 +157,16 @@ def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
         )
     # One fold alone may be a larger part of a corpus of few speakers; all folds together must be as many as said.
     count = min(recipe.folds, groups) if recipe.run_folds is not None else recipe.folds
-    weight = corpus.recordings.seconds
-    return cross_validation(corpus.manifest, count, fold, recipe.split_seed, weight, corpus.prompt, corpus.by_speaker)
+    return cross_validation(
+        corpus.manifest,
+        count,
+        fold,
+        recipe.split_seed,
+        corpus.recordings.seconds,
+        corpus.prompt,
+        corpus.by_speaker,
+        corpus.stratum,
+    )
 
 
 def _shortened(manifest: Manifest, minutes: float, seed: int, recordings: Recordings) -> Manifest:
@@ -118,6 +174,15 @@ def _shortened(manifest: Manifest, minutes: float, seed: int, recordings: Record
     if not 0 < minutes <= there:
         raise DataError(f"{minutes:g} minutes are wanted of a training split of {there:.1f}. Ask for less, or for all.")
     kept = {row.id for row in take_seconds(manifest.split("train"), 60 * minutes, seed, recordings.seconds)}
+    return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
+
+
+def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> Manifest:
+    train = manifest.split("train")
+    most = max(Counter(map(corpus.stratum, train)).values())
+    if clips > most:
+        raise DataError(f"{clips} recordings of each word are wanted of at most {most}. Ask for less, or for all.")
+    kept = {row.id for row in take_each(train, clips, seed, corpus.stratum)}
     return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
 
 

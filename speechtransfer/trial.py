@@ -7,7 +7,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,15 @@ from speechtransfer.checkpoint import read_json, save, write_json
 from speechtransfer.doctor import learnable
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import DataError
-from speechtransfer.evaluate import evaluate, predict
+from speechtransfer.evaluate import evaluate, finish, predict
 from speechtransfer.files import read_lines, write_lines
 from speechtransfer.fit import History, fit
-from speechtransfer.manifest import LedgerRow, Manifest, write_ledger
+from speechtransfer.manifest import LedgerRow, Manifest, Utterance, write_ledger
 from speechtransfer.model import Model
-from speechtransfer.objectives import Ctc
+from speechtransfer.objectives import Ctc, Objective
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.schedule import FitSettings
-from speechtransfer.score import Scores, Transcription, score_transcriptions, unseen_floor
-from speechtransfer.text import Vocabulary
+from speechtransfer.score import Scores, Transcription, score_labels, score_transcriptions, unseen_floor
 from speechtransfer.transfer import Plan, Transfer
 
 _TRANSCRIPTION = ("id", "reference", "hypothesis", "group")
@@ -41,6 +40,8 @@ class Task:
     Attributes:
         manifest: rows with the splits train, dev and test.
         recordings: the reader, at the encoder's sample rate.
+        kind: ``ctc`` or ``keywords``.
+        build: an objective from training rows; it may look at nothing else.
         tests: every test set by name; ``test`` is the manifest's own.
         language: ISO 639-3, several joined by ``+``.
         notes: what the reader of a test's figures must be told (``speaker-dependent``), by its name.
@@ -48,13 +49,15 @@ class Task:
 
     manifest: Manifest
     recordings: Recordings
+    kind: str
+    build: Callable[[Sequence[Utterance]], Objective]
     tests: Mapping[str, Manifest]
     language: str | None
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def objective(self) -> Ctc:
-        """A fresh objective whose vocabulary comes from the training text alone."""
-        return Ctc(Vocabulary.from_texts(row.text for row in self.manifest.split("train")))
+    def objective(self) -> Objective:
+        """A fresh objective whose vocabulary or labels come from the training rows alone."""
+        return self.build(self.manifest.split("train"))
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def run_trial(
     history = fit(model, plan, train, dev, settings, folder, resume, task.recordings)
     write_lines(folder / "history.jsonl", history.rows)
     source = model.encoder.card
+    decoding = finish(model, dev, task.recordings)
     scores = _test(folder, model, task)
     model.to("cpu")
     learnt = frozenset(map(content_hash, {row.audio for row in (*train, *dev)}))
@@ -106,6 +110,7 @@ def run_trial(
         **{name: one.as_dict() for name, one in scores.items()},
         **_facts(task, train.ledger, plan, history),
         "source": {key: value for key, value in source.as_dict().items() if key != "audio"},
+        **({"language_model": decoding} if decoding else {}),
         "seconds": round(history.seconds, 1),
         "whole_seconds": round(time.perf_counter() - began, 1),
     }
@@ -134,19 +139,15 @@ def write_predictions(folder: Path, name: str, rows: Manifest, scores: Scores, p
 
 
 def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: History) -> dict[str, Any]:
-    train = task.manifest.split("train")
-    contract = task.objective().vocabulary.contract
-    characters = {character for row in train if row.text for character in contract.apply(row.text)}
-    references = [contract.apply(row.text) for row in task.manifest.split("test") if row.text]
     return {
-        "task": "ctc",
+        "task": task.kind,
         "manifest": {name: task.manifest.split(name).fingerprint() for name in task.manifest.splits},
         "language": task.language,
         "audio_seconds": round(history.audio_seconds, 1),
         "steps": history.steps,
         "best_step": history.best_step,
         "padding_waste": round(history.waste, 4),
-        "unseen_floor": unseen_floor(references, characters).as_dict(),
+        **_floor(task),
         "not_learnable": len(ledger),
         "trainable_parameters": plan.trainable,
         "device": device_name(),
@@ -154,6 +155,17 @@ def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: Histo
         "baselines": {},
         "verdict": None,
     }
+
+
+def _floor(task: Task) -> dict[str, Any]:
+    """The share of the test's characters that training never saw, where the task has characters."""
+    objective = task.objective()
+    if not isinstance(objective, Ctc):
+        return {}
+    contract = objective.vocabulary.contract
+    known = {character for row in task.manifest.split("train") if row.text for character in contract.apply(row.text)}
+    references = [contract.apply(row.text) for row in task.manifest.split("test") if row.text]
+    return {"unseen_floor": unseen_floor(references, known).as_dict()}
 
 
 def device_name() -> str:
@@ -179,7 +191,7 @@ def read_outcome(folder: Path) -> Outcome:
     metrics = read_json(folder / "metrics.json")
     scores = {}
     for path in sorted((folder / "predictions").glob("*.jsonl")):
-        found = score_transcriptions(read_predictions(path))
+        found = (score_labels if metrics["task"] == "keywords" else score_transcriptions)(read_predictions(path))
         scores[path.stem] = replace(found, notes=tuple(metrics.get(path.stem, {}).get("notes", ())))
     return Outcome(scores, metrics)
 

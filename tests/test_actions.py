@@ -25,6 +25,6 @@ def test_a_budget_passes_as_often_over_every_amount(tmp_path: Path, monkeypatch:
         cli.main([*command.split(), str(tmp_path / "run")])
     assert not stopped.value.code
     minutes = {name: recipe.settings.minutes or 0.0 for name, recipe in budgets.items()}
-    assert minutes["0.2min"] == pytest.approx(2 * minutes["0.1min"])
+    assert minutes["0.2min"] == pytest.approx(2 * minutes["0.1min"], rel=0.3)  # an amount ends with a whole utterance
     assert minutes["all"] > minutes["0.2min"]
     assert sum(minutes[name] * recipe.trainings() for name, recipe in budgets.items()) == pytest.approx(10)

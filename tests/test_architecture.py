@@ -18,11 +18,11 @@ PACKAGE = ROOT / "speechtransfer"
 #: A module imports from lower layers only. A folder is one entry: its members know its contract, not each other.
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
-    0: ("files", "manifest", "overrides", "score", "text"),
+    0: ("files", "manifest", "ngram", "overrides", "score", "text"),
     1: ("audio", "augmentation", "ctc", "decode", "features", "frames", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "transfer"),
-    4: ("align", "checkpoint", "doctor", "evaluate", "resume", "schedule", "sources", "stream"),
+    4: ("align", "checkpoint", "doctor", "embedding", "evaluate", "resume", "schedule", "sources", "stream"),
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "pooling", "recipe", "tasks"),
@@ -33,6 +33,8 @@ WITHIN_A_LAYER = {
     ("manifest", "files"): "a manifest is written atomically",
     ("features", "frames"): "a front end masks by length",
     ("transfer", "model"): "surgery yields a model",
+    ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
+    ("embedding", "evaluate"): "both fill a batch with as much sound",
     ("sources", "checkpoint"): "a run folder is a source",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("report", "pictures"): "the report shows them",
@@ -50,6 +52,7 @@ WITHIN_A_LAYER = {
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
     ("actions.train", "cli"): "an action takes its verb's dataclass",
+    ("actions.use", "cli"): "an action takes its verb's dataclass",
     ("tasks", "recipe"): "a task is cut as its recipe says",
 }
 #: Libraries with one home: (modules or folders that may import them).
@@ -71,7 +74,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("errors", "files", "manifest", "overrides", "splits"), frozenset()),
+    **dict.fromkeys(("errors", "files", "manifest", "ngram", "overrides", "splits"), frozenset()),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
     "frames": frozenset({"torch"}),
@@ -151,7 +154,8 @@ EDGES = sorted({(name, other, at_run) for name, path in MODULES.items() for othe
 def allowed(name: str, other: str) -> bool:
     folder, _, member = name.partition(".")
     if folder == other.partition(".")[0]:
-        return other == f"{folder}.contract" or not member  # a member knows its contract, the folder its members
+        # A member knows its contract, the folder its members.
+        return other == f"{folder}.contract" or not member or (name, other) in WITHIN_A_LAYER
     return LAYER_OF[other.partition(".")[0]] < LAYER_OF[folder] or (name, other) in WITHIN_A_LAYER
 
 

@@ -1,4 +1,4 @@
-"""Tests of greedy decoding against `itertools.groupby` and hand-worked paths."""
+"""Tests of decoding: greedy against `itertools.groupby`, beams against the sum over every path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechtransfer.decode import greedy
+from speechtransfer.decode import Fusion, beam_search, greedy
+from speechtransfer.ngram import END, CharacterNgram
 
 torch.set_num_threads(1)
 
@@ -72,3 +73,59 @@ def test_confidence_is_the_geometric_mean_of_the_best_posteriors() -> None:
 def test_half_precision_is_decoded_as_well() -> None:
     logits, lengths = logits_of([[1, 0, 1], [2]], 3)
     assert [path.labels for path in greedy(logits.bfloat16(), lengths)] == [(1, 1), (2,)]
+
+
+def collapsed(path: tuple[int, ...], labels: str) -> str:
+    return "".join(labels[index] for index, _ in itertools.groupby(path) if index)
+
+
+def exhaustive(logits: torch.Tensor, labels: str, fusion: Fusion | None) -> dict[str, float]:
+    """The score of every text that any path spells, summed path by path."""
+    scores = logits.log_softmax(-1).tolist()
+    totals: dict[str, float] = {}
+    for path in itertools.product(range(len(labels)), repeat=len(scores)):
+        text = collapsed(path, labels)
+        totals[text] = totals.get(text, 0.0) + math.exp(
+            sum(row[index] for row, index in zip(scores, path, strict=True))
+        )
+    found = {text: math.log(total) for text, total in totals.items()}
+    for text in found if fusion else ():
+        assert fusion is not None
+        spelt = [*text, END]
+        told = sum(fusion.model.log_probability(END + text[:k], one) for k, one in enumerate(spelt))
+        found[text] += fusion.weight * told + fusion.bonus * len(text)
+    return found
+
+
+FUSIONS = (None, Fusion(CharacterNgram.from_texts(["ab", "abba", "bb"], 3), 0.7, 0.4))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("seed", range(12))
+def test_a_wide_beam_finds_the_best_of_all_texts(seed: int, fusion: Fusion | None) -> None:
+    labels = "-ab"
+    logits = 2 * torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(seed))
+    expected = exhaustive(logits[0], labels, fusion)
+    (found,) = beam_search(logits, torch.tensor([6]), labels, fusion, width=1000)
+    assert found == max(expected, key=lambda text: expected[text])
+
+
+def test_a_beam_sums_alignments_where_greedy_sees_one() -> None:
+    # The best path is all blank (0.36), but the paths of "a" together have 0.64 (Graves et al. 2006, figure 2).
+    logits = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()
+    assert greedy(logits, torch.tensor([2]))[0].labels == ()
+    assert beam_search(logits, torch.tensor([2]), "-a") == ["a"]
+
+
+def test_a_language_model_chooses_between_what_sounds_alike() -> None:
+    logits = torch.full((1, 2, 4), -20.0)
+    logits[0, 0, 1], logits[0, 1, 2], logits[0, 1, 3] = 0.0, -0.69, -0.70
+    labels = "-abc"
+    assert beam_search(logits, torch.tensor([2]), labels) == ["ab"]
+    told = Fusion(CharacterNgram.from_texts(["ac", "ca"], 3), 0.5, 0.0)
+    assert beam_search(logits, torch.tensor([2]), labels, told) == ["ac"]
+
+
+def test_a_beam_reads_each_item_to_its_length_alone() -> None:
+    logits, lengths = logits_of([[1, 0, 1, 2], [2, 2], []], 3)
+    assert beam_search(logits, lengths, "-ab") == ["aab", "b", ""]

@@ -17,12 +17,13 @@ ALL = Recipe(
     language="rus",
     transfer=Transfer((Rule(r"encoder\..*"), Rule(r"objective\..*"))),
     settings=FitSettings(epochs=20, lr=1e-3, evaluations=5),
-    scratch=Scratch(rates=(5e-4, 1e-3, 2e-3), search=0.5, factor=2.0, folds=1),
+    scratch=Scratch(rates=(2.5e-4, 5e-4, 1e-3), search=0.5, factor=2.0, folds=1),
+    language_model=6,
 )
 FOUR = replace(
     ALL,
     train_minutes=4.0,
     settings=replace(ALL.settings, epochs=32),
-    scratch=replace(ALL.scratch, folds=2),
+    scratch=replace(ALL.scratch, folds=5),
 )
 RECIPES = {"4min": FOUR, "all": ALL}

@@ -18,4 +18,5 @@ RECIPE = Recipe(
     transfer=Transfer((Rule(r"encoder\..*", scale=0.025), Rule(r"objective\..*"))),
     settings=FitSettings(epochs=14, lr=4e-3, evaluations=4, batches=BatchSettings(seconds=24, join=24)),
     scratch=Scratch(folds=0),
+    language_model=6,
 )

@@ -19,7 +19,7 @@ from speechtransfer.fit import forecast
 from speechtransfer.overrides import override
 from speechtransfer.recipe import Recipe, begun_at, defaults, refuse_other_run, run
 from speechtransfer.record import clean_commit
-from speechtransfer.score import Estimate
+from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.trial import Outcome, peak_memory_mb
@@ -56,16 +56,17 @@ def adapt(console: Console, request: Adapt) -> int:
     source = request.source or DEFAULT_SOURCE
     encoder = load_encoder(source)
     console.print(f"{request.data}: read as {request.format or detect(request.data)}")
-    base = _one_fold(defaults(request.data, source, encoder.family, request.language), request.cross_validate)
+    usual = defaults(request.data, source, encoder.family, request.language, request.task)
+    base = replace(_one_fold(usual, request.cross_validate), speaker_pattern=request.speaker_pattern)
     quick = flags.minutes is not None
     # Under a budget the search for the scratch rate takes short trials, and scratch twice the transfer's steps.
     scratch = replace(base.scratch, search=0.25, factor=2.0) if quick else base.scratch
     base = replace(base, scratch=replace(scratch, folds=scratch.folds if flags.baseline else 0))
     outs = {
-        amount: request.out if len(request.amounts) == 1 else request.out / _folder(amount)
+        amount: request.out if len(request.amounts) == 1 else request.out / _folder(amount, base.task)
         for amount in request.amounts
     }
-    recipes = {amount: _with_flags(replace(base, train_minutes=_minutes(amount)), flags, len(outs)) for amount in outs}
+    recipes = {amount: _with_flags(_part(base, amount), flags, len(outs)) for amount in outs}
     for amount, out in outs.items():
         refuse_other_run(recipes[amount], out, flags.resume)
     corpus = open_corpus(base, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
@@ -76,22 +77,23 @@ def adapt(console: Console, request: Adapt) -> int:
             f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."
         )
     if flags.minutes is not None:
-        speech = sum(map(corpus.recordings.seconds, task.manifest.split("train"))) / 60
-        recipes = _share(recipes, flags.minutes, speech)
+        recipes = _share(recipes, flags.minutes, corpus)
     outcomes = {}
     for amount, out in outs.items():
-        console.rule(f"{'all' if amount == 'all' else amount + ' minutes'} of training speech")
+        unit = "minutes of" if base.task == "ctc" else "recordings of each word of"
+        console.rule(f"{amount} {'of' if amount == _ALL else unit} the training speech")
         outcomes[out] = run(recipes[amount], out, encoder, corpus, flags.resume)
     _say_outcomes(console, outcomes)
     return 0
 
 
-def _share(recipes: Mapping[str, Recipe], minutes: float, speech: float) -> dict[str, Recipe]:
-    """A budget shared among the amounts in proportion to their speech (all: ``speech`` minutes).
+def _share(recipes: Mapping[str, Recipe], minutes: float, corpus: Corpus) -> dict[str, Recipe]:
+    """A budget shared among the amounts in proportion to their speech.
 
     Each then passes as often over its recordings; in equal shares the largest amount would be starved.
     """
-    sizes = {amount: recipe.train_minutes or speech for amount, recipe in recipes.items()}
+    trained = {amount: fold_task(recipe, corpus, 0).manifest.split("train") for amount, recipe in recipes.items()}
+    sizes = {amount: sum(map(corpus.recordings.seconds, rows)) for amount, rows in trained.items()}
     return {
         amount: replace(
             recipe,
@@ -108,17 +110,21 @@ def _one_fold(recipe: Recipe, cross_validate: bool) -> Recipe:
     return recipe if cross_validate else replace(recipe, run_folds=(0,))
 
 
-def _minutes(amount: str) -> float | None:
+def _part(recipe: Recipe, amount: str) -> Recipe:
+    """The recipe on an amount of training speech: minutes of it, or recordings of each keyword."""
     if amount == _ALL:
-        return None
+        return recipe
     try:
-        return float(amount)
+        if recipe.task == "keywords":
+            return replace(recipe, train_clips=int(amount))
+        return replace(recipe, train_minutes=float(amount))
     except ValueError:
-        raise SettingsError(f"--amounts {amount}: give minutes of speech, or all.") from None
+        unit = "recordings of each word" if recipe.task == "keywords" else "minutes of speech"
+        raise SettingsError(f"--amounts {amount}: give {unit}, or all.") from None
 
 
-def _folder(amount: str) -> str:
-    return amount if amount == _ALL else f"{amount}min"
+def _folder(amount: str, task: str) -> str:
+    return amount if amount == _ALL else f"{amount}{'min' if task == 'ctc' else 'clips'}"
 
 
 def _say_corpus(console: Console, corpus: Corpus) -> None:
@@ -129,14 +135,15 @@ def _say_corpus(console: Console, corpus: Corpus) -> None:
 
 def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
     """The table of error rates, the verdicts, three decoded examples, and where the reports lie."""
-    table = Table("run", "test", "system", "CER", "WER")
+    metrics = list(next(iter(outcomes.values())).scores["test"].metrics)
+    table = Table("run", "test", "system", *map(called, metrics))
     for out, outcome in outcomes.items():
         systems = {"transfer": outcome.metrics, **outcome.metrics["baselines"]}
         for system, figures in systems.items():
             for name in outcome.scores:
                 if name in figures:
-                    cer, wer = (_figure(figures[name][metric]) for metric in ("cer", "wer"))
-                    table.add_row(out.name, name, system, cer, wer)
+                    cells = (_figure(figures[name][metric]) for metric in metrics)
+                    table.add_row(out.name, name, system, *cells)
     console.print(table)
     for out, outcome in outcomes.items():
         if outcome.metrics["verdict"]:

@@ -1,21 +1,29 @@
-"""What score and transcribe do: use a finished run on further recordings."""
+"""What score, transcribe and embed do: use a finished run, or a source, on further recordings."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from speechtransfer.audio import Recordings
 from speechtransfer.checkpoint import load as load_model
+from speechtransfer.corpora import detect
 from speechtransfer.corpora import load as load_corpus
+from speechtransfer.corpora.contract import is_sound
 from speechtransfer.doctor import examine, require
+from speechtransfer.embedding import embed as write_features
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.sources import load_encoder
 from speechtransfer.text import TextContract
+
+if TYPE_CHECKING:
+    from speechtransfer.cli import Embed
 
 
 def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path], out: Path | None) -> int:
@@ -27,7 +35,7 @@ def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path]
         lost = tuple(row for row in manifest.ledger if row.split == "test")
         manifest = Manifest(manifest.split("test").rows, lost)
     contract = model.objective.head.contract or TextContract()
-    rows = require(examine(manifest, recordings, contract))
+    rows = require(examine(manifest, recordings, contract, model.objective.field))
     predictions = predict(model, rows, recordings)
     scores = evaluate(model, rows, recordings, predictions)
     console.print(str(scores))
@@ -49,3 +57,23 @@ def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:
         line = {"audio": str(path), "text": found.value, "confidence": round(found.confidence, 4)}
         print(json.dumps(line, ensure_ascii=False) if as_json else f"{path}\t{found.value}", flush=True)
     return 0
+
+
+def embed(console: Console, request: Embed) -> int:
+    """Write frozen features of sound files or of a corpus."""
+    encoder = load_encoder(request.source)
+    manifest = _given(console, request.audio, request.audio_root)
+    done = write_features(encoder, manifest, request.out, request.block)
+    console.print(
+        f"{request.out}: {done.files} files of {done.width} values a frame, {done.frames} frames in all; "
+        "index.jsonl says which is which"
+    )
+    return 0
+
+
+def _given(console: Console, audio: Sequence[str], audio_roots: Sequence[Path]) -> Manifest:
+    """Sound files, or one corpus of any kind that adapt takes."""
+    if len(audio) == 1 and not is_sound(Path(audio[0])):
+        console.print(f"{audio[0]}: read as {detect(audio[0])}")
+        return load_corpus(audio[0], None, audio_roots)
+    return Manifest(tuple(Utterance(Path(path).resolve()) for path in audio))

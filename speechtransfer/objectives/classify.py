@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -174,6 +174,10 @@ class Classify(Objective):
         if self.weights is not None:
             weight = weight * torch.tensor(self.weights, device=weight.device, dtype=weight.dtype)[targets]
         return {"classify": (losses * weight).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)}
+
+    def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
+        """Nothing is left to choose."""
+        return {}
 
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
         """The likeliest label of each item and its probability."""

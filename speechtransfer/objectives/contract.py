@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -73,6 +73,10 @@ class Objective(nn.Module, ABC):
 
         ``progress`` runs from 0 to 1 over the training. With no such item: a zero attached to the graph.
         """
+
+    @abstractmethod
+    def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
+        """Choose on dev, after training, what gradients do not teach; gives the choice for ``metrics.json``."""
 
     @abstractmethod
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:

@@ -1,0 +1,141 @@
+"""Spotters end to end on tones in class folders: splits that hold every word, speakers by pattern, honest scores."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechtransfer import cli
+from speechtransfer.audio import write_wav
+from speechtransfer.checkpoint import load
+from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.files import read_lines
+from speechtransfer.objectives import Classify
+from speechtransfer.recipe import Recipe, defaults
+from speechtransfer.tasks import fold_task, open_corpus
+
+RATE = 16_000
+WORDS = {"high": 2000, "low": 300, "middle": 800}
+SPEAKERS = ("anna", "ben", "carla", "dan", "eva", "finn")
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than these trainings."""
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of synthetic tones: each speaker says each word twice."""
+    folder = tmp_path_factory.mktemp("words")
+    draw = np.random.default_rng(0)
+    for word, hertz in WORDS.items():
+        (folder / word).mkdir()
+        for speaker in SPEAKERS:
+            for take in range(2):
+                time = np.arange(int(draw.uniform(0.25, 0.4) * RATE)) / RATE
+                wave = 0.3 * np.sin(2 * np.pi * hertz * time) + 0.01 * draw.standard_normal(len(time))
+                write_wav(folder / word / f"{speaker}_{take}.wav", wave, RATE)
+    return folder
+
+
+def recipe(words: Path, **values: object) -> Recipe:
+    return replace(defaults(str(words), "random:conformer", "conformer", "eng", "keywords"), **values)
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_every_split_of_every_fold_holds_every_word(words: Path) -> None:
+    made = recipe(words)
+    corpus = open_corpus(made, RATE)
+    tested: Counter[str] = Counter()
+    for fold in range(made.folds):
+        manifest = fold_task(made, corpus, fold).manifest
+        for split in ("train", "dev", "test"):
+            assert {row.label for row in manifest.split(split)} == set(WORDS)
+        tested.update(row.id for row in manifest.split("test"))
+    assert set(tested.values()) == {1}
+    assert len(tested) == len(corpus.manifest)
+
+
+def test_speakers_are_found_in_paths_and_never_cross_splits(words: Path) -> None:
+    made = recipe(words, speaker_pattern=r"/(\w+)_\d\.wav$")
+    corpus = open_corpus(made, RATE)
+    assert set(corpus.manifest.speakers) == set(SPEAKERS)
+    task = fold_task(made, corpus, 0)
+    heard = [{row.speaker for row in task.manifest.split(split)} for split in ("train", "dev", "test")]
+    assert not heard[0] & heard[1] | heard[0] & heard[2] | heard[1] & heard[2]
+    assert task.notes == {"test": ()}
+    assert fold_task(recipe(words), open_corpus(recipe(words), RATE), 0).notes == {"test": ("speaker-dependent",)}
+
+
+def test_one_sound_under_two_names_stays_in_one_split(words: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(words, tmp_path / "copy")
+    twins = [(folder / word / "anna_0.wav", folder / word / "twin.wav") for word in WORDS]
+    for one, other in twins:
+        shutil.copy(one, other)
+    made = recipe(folder)
+    for fold in range(made.folds):
+        split = {row.audio: row.split for row in fold_task(made, open_corpus(made, RATE), fold).manifest}
+        assert all(split[one] == split[other] for one, other in twins)
+
+
+def test_labels_come_from_training_rows_alone(words: Path) -> None:
+    made = recipe(words)
+    task = fold_task(made, open_corpus(made, RATE), 0)
+    objective = task.objective()
+    assert isinstance(objective, Classify)
+    assert objective.labels == tuple(sorted(WORDS))
+    assert objective.weights is not None
+
+
+@pytest.mark.parametrize(("pattern", "says"), [("(", "no regular expression"), (r"\w+", "no group")])
+def test_a_pattern_that_can_find_no_speaker_is_refused(words: Path, pattern: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        recipe(words, speaker_pattern=pattern)
+
+
+def test_a_path_without_a_speaker_is_named(words: Path) -> None:
+    with pytest.raises(DataError, match=r"anna_0\.wav: the speaker pattern"):
+        open_corpus(recipe(words, speaker_pattern=r"speaker-(\w+)"), RATE)
+
+
+def test_a_spotter_is_trained_scored_and_loaded(
+    words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ("adapt", words, "--task", "keywords", "--source", "random:conformer", "--out", out)
+    training = ("--baseline", "scratch", "--set", "scratch.rates=1e-3", "scratch.factor=1", "settings.epochs=4")
+    assert call(*command, "--speaker-pattern", r"/(\w+)_\d\.wav$", *training) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "accuracy" in said
+    assert "macro F1" in said
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["task"] == "keywords"
+    assert "unseen_floor" not in metrics
+    assert metrics["verdict"]["metric"] == "accuracy"
+    test, scratch = metrics["test"]["accuracy"], metrics["baselines"]["scratch"]["test"]["accuracy"]
+    assert test["count"] == scratch["count"] == len(read_lines(out / "predictions" / "test.jsonl"))
+    assert 0 <= test["low"] <= test["value"] <= test["high"] <= 1
+    model = load(out)
+    assert isinstance(model.objective, Classify)
+    assert model.objective.labels == tuple(sorted(WORDS))
+    assert call("score", out, words) == 0
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_frozen_is_the_default_and_letters_are_not_grafted(words: Path) -> None:
+    made = recipe(words)
+    assert made.transfer.graft == "fresh"
+    assert [rule.scale for rule in made.transfer.rules] == [0.0, 1.0]
