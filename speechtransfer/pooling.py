@@ -34,6 +34,10 @@ def pooled(outcomes: list[Outcome]) -> Outcome:
         for number, one in enumerate(outcomes)
         for name, value in one.metrics["manifest"].items()
     }
+    if "language_model" in first:
+        chosen = [one.metrics["language_model"] for one in outcomes]
+        counts = {key: sum(one[key] for one in chosen) for key in ("errors", "errors_without", "characters")}
+        metrics["language_model"] = {"order": chosen[0]["order"], **counts}
     # A floor is that of one fold's vocabulary; each fold's own folder has it.
     metrics.pop("unseen_floor", None)
     metrics |= {name: one.as_dict() for name, one in scores.items()}

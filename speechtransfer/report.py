@@ -126,8 +126,18 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             ("Device", values.get("device")),
             ("Peak memory", number("peak_memory_mb", ".0f", " MB")),
             ("Padding", number("padding_waste", ".1%", " of the batches")),
+            *(("Language model", _decoded(run.part(name))) for name in run.metrics if name == "language_model"),
         ]
     return [(name, str(value or "not recorded")) for name, value in facts]
+
+
+def _decoded(chosen: Values) -> str:
+    """What a language model of the training texts was worth on dev, where it was chosen."""
+    without, counted = chosen["errors_without"], f"{chosen['characters']} characters of dev"
+    text = f"a character {chosen['order']}-gram of the training texts"
+    if chosen["errors"] == without:
+        return f"none: with {text} the errors in {counted} were no fewer than {without}"
+    return f"{text}: {chosen['errors']} errors in {counted}, where its weight was chosen, in place of {without}"
 
 
 def _headline(run: Run) -> str:

@@ -61,7 +61,7 @@ def test_it_is_used_where_dev_says_that_it_helps() -> None:
     assert [one.value for one in objective.predict(unclear)] == ["die ketde"]
     chosen = objective.finish([(unclear, batch("die katze"))])
     assert chosen["chosen"] is not None
-    assert chosen["characters"] == 9
+    assert (chosen["errors"], chosen["errors_without"], chosen["characters"]) == (0, 2, 9)
     assert chosen["dev"][0] == {"weight": 0.0, "bonus": 0.0, "errors": 2}
     assert min(trial["errors"] for trial in chosen["dev"]) == 0
     assert [one.value for one in objective.predict(unclear)] == ["die katze"]
@@ -103,6 +103,7 @@ def test_a_run_says_what_it_was_worth_on_dev_and_decodes_the_same_when_loaded(tm
     outcome = run_trial(tmp_path, load_encoder(recipe.source), task, Transfer(), FitSettings(steps=2, evaluations=1))
     told = outcome.metrics["language_model"]
     assert told["order"] == 3
+    assert told["errors"] <= told["errors_without"]
     assert told["dev"][0]["errors"] >= min(trial["errors"] for trial in told["dev"])
     rows = Manifest(task.tests["test"].rows)
     heard = [

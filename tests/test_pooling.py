@@ -27,6 +27,7 @@ def outcome(fold: int, wrong: int, further: int = 0) -> Outcome:
         "padding_waste": 0.01 * fold,
         "steps": 5,
         "manifest": {"test": f"hash{fold}"},
+        "language_model": {"order": 6, "errors": 3 + fold, "errors_without": 5, "characters": 40, "chosen": None},
     }
     return Outcome(scores, {**{name: one.as_dict() for name, one in scores.items()}, **facts})
 
@@ -42,6 +43,8 @@ def test_the_test_is_pooled_and_further_tests_are_averaged() -> None:
     assert together.metrics["audio_seconds"] == 3.0
     assert together.metrics["manifest"] == {"0/test": "hash0", "1/test": "hash1"}
     assert "unseen_floor" not in together.metrics
+    told = {"order": 6, "errors": 7, "errors_without": 10, "characters": 80}
+    assert together.metrics["language_model"] == told
     assert together.metrics["folds"] == 2
     assert together.metrics["peak_memory_mb"] == 101
     assert together.metrics["padding_waste"] == pytest.approx(0.01)

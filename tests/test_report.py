@@ -46,6 +46,7 @@ METRICS = {
     "peak_memory_mb": 812,
     "padding_waste": 0.043,
     "unseen_floor": estimate(0.022),
+    "language_model": {"order": 6, "errors": 31, "errors_without": 40, "characters": 573},
     "manifest": {"train": "cd" * 32},
 }
 PLAN = {
@@ -163,6 +164,7 @@ def test_page_is_well_formed_and_holds_every_figure(run):
         assert f"{value} ({low} to {high}) of {figure['count']}" in page.text
     for told in ("many<1> adapted to rus", "<i>much</i>", "One voice is one voice", "worth nothing", "2.2%"):
         assert told in page.text
+    assert "6-gram of the training texts: 31 errors in 573 characters of dev" in page.text
     for told in ("1.50 hours", "1234 s", "812 MB", "4.3%", "a device", "CC0-1.0", "spa, fra", "cd" * 32):
         assert told in page.text
 
@@ -248,6 +250,11 @@ def test_missing_files_leave_their_sections_out(bare):
     for section in ("Learning curves", "Examples", "Confusions", "Plan", "Ledger", "Suspicious"):
         assert section not in text
     assert write_card(bare).is_file()
+
+
+def test_a_language_model_that_did_not_help_is_said(bare):
+    write(bare / "metrics.json", METRICS | {"language_model": METRICS["language_model"] | {"errors": 40}})
+    assert "were no fewer than 40" in Page(write_report(bare)).text
 
 
 def test_a_faultless_test_is_said(bare):

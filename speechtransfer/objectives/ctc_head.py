@@ -152,7 +152,14 @@ class Ctc(Objective):
             {"weight": trial.weight if trial else 0.0, "bonus": trial.bonus if trial else 0.0, "errors": count}
             for trial, count in zip(trials, errors, strict=True)
         ]
-        return {"order": self.language_model.order, "chosen": chosen, "dev": tried, "characters": sum(map(len, said))}
+        return {
+            "order": self.language_model.order,
+            "chosen": chosen,
+            "errors": min(errors),
+            "errors_without": errors[0],
+            "characters": sum(map(len, said)),
+            "dev": tried,
+        }
 
     def _texts(self, logits: Tensor, lengths: Tensor, fusion: Fusion | None) -> list[str]:
         if fusion is None:
