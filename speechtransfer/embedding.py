@@ -21,7 +21,7 @@ from speechtransfer.evaluate import BATCH_SECONDS
 from speechtransfer.files import write_atomically, write_lines
 from speechtransfer.manifest import Manifest, Utterance
 
-_FIELDS = ("start", "end", "text", "label", "speaker", "language", "domain", "split")
+_FIELDS = ("start", "end", "text", "label", "speaker", "language", "domain", "split", "group")
 
 
 @dataclass(frozen=True)

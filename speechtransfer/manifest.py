@@ -32,6 +32,7 @@ class Utterance:
         language: ISO 639-3 code.
         domain: a recording condition or corpus name.
         split: ``train``, ``dev``, ``test`` or the name of a further test set.
+        group: a scene, story or session, all of which belongs in one split.
     """
 
     audio: Path
@@ -43,6 +44,7 @@ class Utterance:
     language: str | None = None
     domain: str | None = None
     split: str | None = None
+    group: str | None = None
 
     @property
     def id(self) -> str:
@@ -124,6 +126,8 @@ class Manifest(Sequence[Utterance]):
         for row in self.rows:
             values = asdict(row)
             values["audio"] = "/".join(row.audio.parts[-2:])
+            if row.group is None:  # as before there were groups
+                del values["group"]
             digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode())
         return digest.hexdigest()
 

@@ -100,13 +100,13 @@ def _by_stratum(
 
 
 def group_count(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> int:
-    """How many groups of rows share no prompt, no file and, where asked, no speaker."""
+    """How many sets of rows share no prompt, no file, no group and, where asked, no speaker."""
     return len(_groups(manifest, prompt, by_speaker))
 
 
 def _groups(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> list[list[int]]:
-    """Row indices that must stay together: of one prompt, one file or, where asked, one speaker."""
-    keys: list[Callable[[Utterance], str | None]] = [prompt, lambda row: str(row.audio)]
+    """Row indices that must stay together: of one prompt, file or group or, where asked, one speaker."""
+    keys: list[Callable[[Utterance], str | None]] = [prompt, lambda row: str(row.audio), lambda row: row.group]
     if by_speaker:
         keys.append(lambda row: row.speaker)
     return _components(manifest.rows, keys)

@@ -53,6 +53,7 @@ def test_a_manifest_may_move_with_its_audio(tmp_path: Path) -> None:
     assert here != there
     assert here.fingerprint() == there.fingerprint()
     assert here.fingerprint() != Manifest((replace(here[0], text="b"),)).fingerprint()
+    assert here.fingerprint() != Manifest((replace(here[0], group="scene"),)).fingerprint()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
-from speechtransfer.splits import assign, cross_validation, folds, leaks, take_seconds
+from speechtransfer.splits import assign, cross_validation, folds, leaks, take_each, take_seconds
 
 
 def rows(count: int, prompts: int, speakers: int = 1, seed: int = 0) -> Manifest:
@@ -127,6 +129,40 @@ def test_spans_of_one_recording_stay_together() -> None:
     for part in folds(given, 5, 0, seconds):
         assert len(part) == 8
         assert len({given[index].audio for index in part}) == 2
+
+
+def test_a_scene_stays_together_whoever_speaks_in_it() -> None:
+    given = Manifest(tuple(replace(row, group=f"scene {index % 12}") for index, row in enumerate(rows(120, 10_000))))
+    parts = folds(given, 4, 0, seconds)
+    assert sorted(index for part in parts for index in part) == list(range(120))
+    assert not crossing(given, parts, lambda row: row.group)
+    assert crossing(rows(120, 10_000), parts, lambda row: row.speaker)
+
+
+@pytest.mark.parametrize("takes", [5, 8, 20])
+def test_every_part_has_as_much_of_each_stratum(takes: int) -> None:
+    words = [
+        Utterance(Path(f"/{word}/{k}.wav"), 0.0, 1.0 + k / 100, label=word) for word in "abc" for k in range(takes)
+    ]
+    given = Manifest(tuple(words))
+    for fold in range(5):
+        cut = cross_validation(given, 5, fold, 0, seconds, lambda row: row.id, False, lambda row: row.label or "")
+        assert all({row.label for row in cut.split(name)} == set("abc") for name in ("train", "dev", "test"))
+    parts = folds(given, 5, 0, seconds, lambda row: row.id, False, lambda row: row.label or "")
+    for word in "abc":
+        counts = [sum(given[index].label == word for index in part) for part in parts]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_so_many_of_each_are_nested_and_in_the_original_order() -> None:
+    given = Manifest(tuple(Utterance(Path(f"/{k}.wav"), label="ab"[k % 3 == 0]) for k in range(30)))
+    few, more, all_there = (take_each(given, count, 3, lambda row: row.label or "") for count in (2, 7, 99))
+    assert Counter(row.label for row in few) == {"a": 2, "b": 2}
+    assert Counter(row.label for row in more) == {"a": 7, "b": 7}
+    assert set(few) < set(more)
+    assert [row.id for row in more] == [row.id for row in given if row in set(more)]
+    assert all_there.rows == given.rows
+    assert take_each(given, 2, 4, lambda row: row.label or "").rows != few.rows
 
 
 def test_unknown_speakers_are_no_speaker() -> None:
