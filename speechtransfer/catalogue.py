@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from speechtransfer.encoders import family
+from speechtransfer.encoders import family, support_rows
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import SettingsError
 from speechtransfer.recipe import Recipe
@@ -16,10 +16,24 @@ from speechtransfer.record import Result, append, config_hash, current, read_res
 from speechtransfer.sources import packaged_sources
 from speechtransfer.trial import Outcome
 
+#: Around the README's table of encoder families.
+FAMILIES = "<!-- families: generated from the encoders -->", "<!-- /families -->"
 #: Tiny architectures for ``--smoke``, by family.
 _TINY: Mapping[str, Mapping[str, Any]] = {
     "conformer": {"width": 16, "layers": 1, "heads": 2, "kernel": 3, "expansion": 2},
     "whisper": {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
+    "dnn": {"hidden": [16]},
+    "waveform": {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "conv_dim": [8, 8, 8],
+        "conv_stride": [10, 8, 4],
+        "conv_kernel": [10, 8, 4],
+        "num_conv_pos_embeddings": 4,
+        "num_conv_pos_embedding_groups": 2,
+    },
 }
 
 
@@ -153,3 +167,10 @@ def update_tables(recipes: Path) -> None:
         update_readme(path.parent / "README.md", table(results) if results else "")
         everything += results
     update_readme(recipes.parent / "README.md", summary(everything))
+    update_readme(recipes.parent / "README.md", families(), FAMILIES)
+
+
+def families() -> str:
+    """What each family of encoders supports, as a Markdown table."""
+    header, *rows = support_rows()
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ("---",) * len(header), *rows))

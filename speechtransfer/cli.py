@@ -70,6 +70,8 @@ class Adapt:
     """The run folder to write."""
     source: str | None = None
     """A folder, a name under $SPEECHTRANSFER_SOURCES, a packaged source or a hub name; default: our own."""
+    source_language: str | None = None
+    """Whose adapter to take, of a source that has one for each of many languages (MMS)."""
     task: Literal["ctc", "keywords"] = "ctc"
     """What to build: ctc is a recogniser; keywords a spotter, from a folder of recordings for each word."""
     language: str | None = None
@@ -197,6 +199,17 @@ class Embed:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """List what can be a source here: in the package, under $SPEECHTRANSFER_SOURCES, and by family."""
+
+    def __call__(self, console: Console) -> int:
+        """Print the tables."""
+        from speechtransfer.actions.check import sources
+
+        return sources(console)
+
+
+@dataclass(frozen=True)
 class Report:
     """Write the HTML report of a run folder again."""
 
@@ -219,6 +232,7 @@ VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
     "score": Score,
     "transcribe": Transcribe,
     "embed": Embed,
+    "sources": Sources,
     "report": Report,
 }
 

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
@@ -24,9 +23,6 @@ from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.transfer import Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
-
-#: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
-_NGRAM = 6
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,7 @@ class Recipe:
         name: the folder under ``recipes/``.
         data: what to adapt to, as the command line's DATA; several are joined.
         source: as the command line's ``--source``.
+        source_language: whose adapter to take of a source that has one for each of many languages (MMS).
         family: of the source; ``--smoke`` takes a tiny random encoder of it.
         task: ``ctc``, a recogniser, or ``keywords``, a spotter.
         language: ISO 639-3 of the data; None takes it from the rows.
@@ -86,7 +83,7 @@ class Recipe:
         run_folds: which of them to run; None is all.
         split_seed: of the cut; apart from every training seed.
         split_by: what must not cross splits beside prompts: ``auto`` takes speakers where two or more are
-            known, ``prompt`` never.
+            known and no row names its group, ``prompt`` never.
         tests: further test sets, name to DATA; none of it is trained on.
         scratch: the from-scratch baseline.
         speaker_pattern: a regular expression whose first group finds the speaker in a recording's path,
@@ -113,6 +110,7 @@ class Recipe:
     keywords: Keywords = field(default_factory=Keywords)
     train_clips: int | None = None
     language_model: int = 0
+    source_language: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
@@ -177,7 +175,7 @@ def run(
     Raises:
         SettingsError: the folder holds another run, or the source is of another family than the recipe's.
     """
-    encoder = encoder or load_encoder(recipe.source)
+    encoder = encoder or load_encoder(recipe.source, recipe.source_language)
     if encoder.family != recipe.family:
         raise SettingsError(f"{recipe.name}: the source is a {encoder.family}, the recipe says {recipe.family}.")
     refuse_other_run(recipe, out, resume)
@@ -278,21 +276,3 @@ def _longer(settings: FitSettings, factor: float) -> FitSettings:
     epochs = None if settings.epochs is None else settings.epochs * factor
     minutes = None if settings.minutes is None else settings.minutes * factor
     return replace(settings, steps=max(1, round(settings.steps * factor)), epochs=epochs, minutes=minutes)
-
-
-def defaults(data: str, source: str, family: str, language: str | None, task: str = "ctc") -> Recipe:
-    """What ``adapt`` does where nothing else is said: settings by family, chosen on dev of the recipes' languages."""
-    if task == "keywords":
-        # A label is no letter: rows of the source's output layer mean nothing here.
-        head = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
-        settings = FitSettings(epochs=20, lr=3e-3, batches=BatchSettings(seconds=20))
-        return Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
-    if family == "whisper":
-        # As recipes/whisper_tiny_en_to_it_ctc: rates chosen on French, joining on Russian.
-        gentle = Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*")))
-        settings = FitSettings(epochs=24, lr=4e-3, batches=BatchSettings(seconds=24, join=24))
-        usual = Recipe("adapt", (data,), source, family, language=language, transfer=gentle, settings=settings)
-    else:
-        settings = FitSettings(epochs=30, lr=1e-3)
-        usual = Recipe("adapt", (data,), source, family, language=language, settings=settings)
-    return replace(usual, language_model=_NGRAM)

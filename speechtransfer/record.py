@@ -201,21 +201,21 @@ def _figure(estimate: Mapping[str, Any]) -> str:
     return str(Estimate(**estimate))
 
 
-def _around_table(text: str) -> tuple[str, str]:
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def _around_table(text: str, markers: tuple[str, str] = (BEGIN, END)) -> tuple[str, str]:
+    before, begin, rest = text.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not begin or not end:
-        raise DataError(f"the README has no {BEGIN} ... {END} for its table.")
+        raise DataError(f"the README has no {markers[0]} ... {markers[1]} for its table.")
     return before, after
 
 
-def update_readme(readme: Path, content: str) -> None:
-    """Put a table between the README's markers.
+def update_readme(readme: Path, content: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
+    """Put a table between the README's markers; those of the results, unless others are named.
 
     Raises:
         DataError: the README or its markers are missing.
     """
     if not readme.is_file():
         raise DataError(f"{readme}: is missing; every recipe has one.")
-    before, after = _around_table(readme.read_text(encoding="utf-8"))
-    write_atomically(readme, f"{before}{BEGIN}\n{content}\n{END}{after}")
+    before, after = _around_table(readme.read_text(encoding="utf-8"), markers)
+    write_atomically(readme, f"{before}{markers[0]}\n{content}\n{markers[1]}{after}")

@@ -22,10 +22,10 @@ LAYERS: dict[int, tuple[str, ...]] = {
     1: ("audio", "augmentation", "ctc", "decode", "features", "frames", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "transfer"),
-    4: ("align", "checkpoint", "doctor", "embedding", "evaluate", "resume", "schedule", "sources", "stream"),
+    4: ("align", "checkpoint", "doctor", "embedding", "evaluate", "offers", "resume", "schedule", "sources", "stream"),
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
-    7: ("catalogue", "pooling", "recipe", "tasks"),
+    7: ("catalogue", "defaults", "pooling", "recipe", "tasks"),
     8: ("__init__", "__main__", "actions", "cli"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -35,12 +35,15 @@ WITHIN_A_LAYER = {
     ("transfer", "model"): "surgery yields a model",
     ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
     ("embedding", "evaluate"): "both fill a batch with as much sound",
+    ("offers", "checkpoint"): "a run folder is a source",
+    ("offers", "sources"): "a listing is of what loading finds",
     ("sources", "checkpoint"): "a run folder is a source",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("report", "pictures"): "the report shows them",
     ("report", "rundata"): "the report reads a run folder through it",
     ("rundata", "pictures"): "damage is told in the report's words",
     ("catalogue", "recipe"): "it finds recipes",
+    ("defaults", "recipe"): "they are a recipe",
     ("recipe", "pooling"): "a recipe pools its folds",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
     ("cli", "actions.check"): "a verb calls what it does",
@@ -48,6 +51,10 @@ WITHIN_A_LAYER = {
     ("cli", "actions.use"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
+    ("encoders.waveform", "encoders.waveform_frontend"): "a family's blocks, in a file each for their length",
+    ("encoders.waveform", "encoders.waveform_layers"): "the same",
+    ("encoders.waveform_frontend", "encoders.filterbanks"): "w2v-BERT hears a filterbank",
+    ("encoders.parakeet", "encoders.filterbanks"): "so does Parakeet",
 }
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {

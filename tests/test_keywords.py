@@ -14,10 +14,11 @@ import pytest
 from speechtransfer import cli
 from speechtransfer.audio import write_wav
 from speechtransfer.checkpoint import load
+from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.files import read_lines
 from speechtransfer.objectives import Classify
-from speechtransfer.recipe import Recipe, defaults
+from speechtransfer.recipe import Recipe
 from speechtransfer.tasks import fold_task, open_corpus
 
 RATE = 16_000

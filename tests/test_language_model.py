@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from speechtransfer.checkpoint import load, save
+from speechtransfer.defaults import defaults
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import predict
 from speechtransfer.frames import Batch, Frames
@@ -18,7 +19,7 @@ from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
 from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import KINDS, Ctc
-from speechtransfer.recipe import Recipe, Scratch, defaults
+from speechtransfer.recipe import Recipe, Scratch
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import load_encoder
 from speechtransfer.tasks import fold_task, open_corpus

@@ -13,11 +13,12 @@ import pytest
 import soundfile
 
 from speechtransfer.checkpoint import load
+from speechtransfer.defaults import defaults
 from speechtransfer.encoders.conformer import Conformer
 from speechtransfer.encoders.contract import SourceCard
 from speechtransfer.errors import ContaminationError, DataError, SettingsError
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
-from speechtransfer.recipe import Recipe, Scratch, defaults, run
+from speechtransfer.recipe import Recipe, Scratch, run
 from speechtransfer.schedule import FitSettings
 from speechtransfer.tasks import fold_task, open_corpus
 from speechtransfer.trial import run_trial

@@ -9,7 +9,7 @@ import torch
 
 from speechtransfer import catalogue
 from speechtransfer.objectives import Ctc
-from speechtransfer.recipe import run
+from speechtransfer.recipe import Recipe, run
 from speechtransfer.record import BEGIN, END, summary, table
 from speechtransfer.text import Vocabulary
 
@@ -57,6 +57,17 @@ def test_the_table_is_that_of_the_results(folder: Path) -> None:
 def test_the_readme_shows_every_recipe() -> None:
     everything = [result for folder in FOLDERS for result in catalogue.results_of(folder)]
     assert shown(RECIPES.parent / "README.md") == summary(everything)
+
+
+def test_the_readme_shows_every_family() -> None:
+    text = (RECIPES.parent / "README.md").read_text(encoding="utf-8")
+    assert text.partition(catalogue.FAMILIES[0])[2].partition(catalogue.FAMILIES[1])[0].strip() == catalogue.families()
+
+
+@pytest.mark.parametrize("family", sorted(catalogue._TINY))
+def test_every_smoke_encoder_is_tiny(family: str) -> None:
+    _, encoder = catalogue.smoke(Recipe("r", ("x",), family=family))
+    assert sum(parameter.numel() for parameter in encoder.parameters()) < 50_000
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -1,4 +1,4 @@
-"""What check does: examine a data set and say what of it can be trained on."""
+"""What check and sources do: say what of a data set can be trained on, and what there is to start from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from speechtransfer.audio import Recordings
 from speechtransfer.corpora import detect
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.doctor import examine
+from speechtransfer.encoders import support_rows
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import Manifest, ledger_counts
+from speechtransfer.offers import offers
+from speechtransfer.sources import DEFAULT_SOURCE
 from speechtransfer.text import TextContract
 
 #: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
@@ -52,3 +55,23 @@ def _plain(row: Any) -> dict[str, Any]:
 
 def _has_text(manifest: Manifest) -> bool:
     return any(row.text is not None for row in manifest) or not any(row.label is not None for row in manifest)
+
+
+def sources(console: Console) -> int:
+    """List what lies here and what can be loaded from elsewhere."""
+    table = Table("--source", "family", "trained on", "licence", "MB")
+    for one in offers():
+        name = f"{one.name} (default)" if one.name == DEFAULT_SOURCE else one.name
+        family = one.family or f"cannot be loaded: {one.fault}"
+        cells = name, family, " ".join(one.languages) or "not said", one.licence or "not said", f"{one.megabytes:.1f}"
+        table.add_row(*map(escape, cells))
+    console.print(table)
+    header, *rows = support_rows()
+    families = Table(*header)
+    for row in rows:
+        families.add_row(*(cell.replace("`", "") for cell in row))
+    console.print(families)
+    console.print(
+        "Any run folder is a source, and so are random:FAMILY (random weights) and logmel:80 (plain log-mel)."
+    )
+    return 0

@@ -13,11 +13,12 @@ from rich.table import Table
 
 from speechtransfer import catalogue
 from speechtransfer.corpora import detect
+from speechtransfer.defaults import defaults
 from speechtransfer.doctor import learnable
 from speechtransfer.errors import SettingsError
 from speechtransfer.fit import forecast
 from speechtransfer.overrides import override
-from speechtransfer.recipe import Recipe, begun_at, defaults, refuse_other_run, run
+from speechtransfer.recipe import Recipe, begun_at, refuse_other_run, run
 from speechtransfer.record import clean_commit
 from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
@@ -54,10 +55,11 @@ def adapt(console: Console, request: Adapt) -> int:
     """Adapt a source to DATA: one run an amount, each beside its baseline."""
     flags = request.training
     source = request.source or DEFAULT_SOURCE
-    encoder = load_encoder(source)
+    encoder = load_encoder(source, request.source_language)
     console.print(f"{request.data}: read as {request.format or detect(request.data)}")
     usual = defaults(request.data, source, encoder.family, request.language, request.task)
-    base = replace(_one_fold(usual, request.cross_validate), speaker_pattern=request.speaker_pattern)
+    named = replace(usual, speaker_pattern=request.speaker_pattern, source_language=request.source_language)
+    base = _one_fold(named, request.cross_validate)
     quick = flags.minutes is not None
     # Under a budget the search for the scratch rate takes short trials, and scratch twice the transfer's steps.
     scratch = replace(base.scratch, search=0.25, factor=2.0) if quick else base.scratch
@@ -176,7 +178,7 @@ def plan(console: Console, target: str, source: str | None, language: str | None
         recipes = {"adapt": replace(alone, scratch=replace(alone.scratch, folds=0))}
     for name, recipe in recipes.items():
         recipe = override(recipe, assignments)
-        encoder = load_encoder(source or recipe.source)
+        encoder = load_encoder(source or recipe.source, recipe.source_language)
         task = fold_task(recipe, open_corpus(recipe, encoder.sample_rate), (recipe.run_folds or (0,))[0])
         model, planned = recipe.transfer.apply(encoder, task.objective())
         console.rule(name)

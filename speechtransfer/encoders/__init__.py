@@ -8,7 +8,31 @@ from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import SourceError
 
 #: Family name to module and class; transformers takes seconds to import, so nothing is loaded here.
-_FAMILIES = {"conformer": ("conformer", "Conformer"), "whisper": ("whisper", "Whisper")}
+_FAMILIES = {
+    "conformer": ("conformer", "Conformer"),
+    "whisper": ("whisper", "Whisper"),
+    "dnn": ("dnn", "Dnn"),
+    "waveform": ("waveform", "Waveform"),
+    "parakeet": ("parakeet", "Parakeet"),
+}
+#: ``model_type`` of a ``config.json`` in Hugging Face's format to the family that loads it, and its name for people.
+_MODEL_TYPES = {
+    "whisper": ("whisper", "Whisper"),
+    "wav2vec2": ("waveform", "wav2vec2 (XLS-R, MMS)"),
+    "hubert": ("waveform", "HuBERT"),
+    "wavlm": ("waveform", "WavLM"),
+    "data2vec-audio": ("waveform", "data2vec-audio"),
+    "unispeech": ("waveform", "UniSpeech"),
+    "unispeech-sat": ("waveform", "UniSpeech-SAT"),
+    "sew": ("waveform", "SEW"),
+    "sew-d": ("waveform", "SEW-D"),
+    "wav2vec2-conformer": ("waveform", "wav2vec2-conformer"),
+    "wav2vec2-bert": ("waveform", "w2v-BERT"),
+    "parakeet_ctc": ("parakeet", "Parakeet"),
+    "parakeet_encoder": ("parakeet", "Parakeet"),
+    "parakeet_rnnt": ("parakeet", "Parakeet"),
+    "parakeet_tdt": ("parakeet", "Parakeet"),
+}
 
 
 def family(name: str) -> type[Encoder]:
@@ -24,4 +48,30 @@ def family(name: str) -> type[Encoder]:
     return found
 
 
-__all__ = ["Encoder", "SourceCard", "family"]
+def family_of(model_type: object) -> str:
+    """The family that loads checkpoints of a ``model_type`` in Hugging Face's format.
+
+    Raises:
+        SourceError: none does; the message lists the known.
+    """
+    if not isinstance(model_type, str) or model_type not in _MODEL_TYPES:
+        raise SourceError(f"model_type {model_type!r} is not among the known: {', '.join(_MODEL_TYPES)}.")
+    return _MODEL_TYPES[model_type][0]
+
+
+def support_rows() -> list[tuple[str, ...]]:
+    """What each family supports, for the README: a header, then a row a family.
+
+    Columns: family, checkpoints, frames, old output layer, padded batches, long sound. It imports transformers.
+    """
+    header = ("family", "checkpoints", "frames", "old output layer", "padded batches", "long sound")
+    rows: list[tuple[str, ...]] = [header]
+    for name in _FAMILIES:
+        known = dict.fromkeys(title for owner, title in _MODEL_TYPES.values() if owner == name)
+        support = family(name).support
+        checkpoints = f"{', '.join(known)}: {support.checkpoints}" if len(known) > 1 else support.checkpoints
+        rows.append((f"`{name}`", checkpoints, support.frames, support.donor, support.padding, support.long_sound))
+    return rows
+
+
+__all__ = ["Encoder", "SourceCard", "family", "family_of", "support_rows"]

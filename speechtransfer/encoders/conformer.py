@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechtransfer.encoders.contract import Encoder, SourceCard, attention_mask, zero_beyond
+from speechtransfer.encoders.contract import Encoder, SourceCard, Support, attention_mask, zero_beyond
 from speechtransfer.errors import SettingsError
 from speechtransfer.features import LogMel, MelSettings
 
@@ -172,8 +172,16 @@ class Conformer(Encoder):
     """Log-mel, four-fold subsampling, conformer layers. Final: sizes come from ConformerSettings."""
 
     family = "conformer"
+    support = Support(
+        checkpoints="our run folders",
+        frames="40 ms",
+        donor="the run's own head",
+        padding="exact",
+        long_sound="whole",
+    )
     causal = False
     pads_exactly = True
+    homes: Mapping[str, str] = {"subsampling": "frontend"}
 
     def __init__(self, sizes: ConformerSettings | None = None, card: SourceCard | None = None) -> None:
         super().__init__(card or SourceCard("conformer with random weights"))

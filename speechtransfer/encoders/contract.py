@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from speechtransfer.errors import PlanError
 from speechtransfer.frames import Frames, length_mask
 from speechtransfer.weights import Head
 
-#: Changes log-mel features (B, T, F) with lengths (B,) during training.
+#: Changes features (B, T, F) with lengths (B,) during training.
 Augment = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -53,30 +54,61 @@ class SourceCard:
         )
 
 
+@dataclass(frozen=True)
+class Support:
+    """What a family supports, in words for people: its row of the README's table.
+
+    Attributes:
+        checkpoints: what it loads.
+        frames: the time from one frame to the next.
+        donor: the old output layer that can be grafted from.
+        padding: where a padded batch gives what single utterances give.
+        long_sound: how sound of any length is heard.
+    """
+
+    checkpoints: str
+    frames: str
+    donor: str
+    padding: str
+    long_sound: str
+
+
 class Encoder(nn.Module, ABC):
     """Maps wave (B, S) float32 at ``sample_rate`` with lengths (B,) to Frames.
 
     Attributes:
         family: the name that ``encoder.json`` keeps.
+        support: what the family supports, in words.
         width: D of the frames.
         sample_rate: Hz of the sound it takes.
         period: seconds from one frame to the next.
+        periods: the same for blocks whose frames have another.
         blocks: names from input to output; the first is ``frontend``.
+        homes: the block of each module, where that is neither in ``layers`` nor called as its block.
         causal: no frame depends on later sound (beyond its own window).
         pads_exactly: a padded batch gives what single utterances give.
         donor: the old output layer, where the checkpoint has one.
+        head: the module of a checkpoint that is its old output layer; None where there is none to take.
+        prefixes: what may stand before the keys of a checkpoint.
+        renames: how a parameter's name begins, and how its key in a checkpoint does; the longest that fits.
         discards: patterns of checkpoint keys outside this encoder.
         constants: patterns of parameters that are never trained.
         card: where it comes from.
     """
 
     family: str
+    support: Support
     width: int
     sample_rate: int
     period: float
+    periods: Mapping[str, float] = {}
     blocks: tuple[str, ...]
+    homes: Mapping[str, str] = {}
     causal: bool
     pads_exactly: bool
+    head: str | None = None
+    prefixes: tuple[str, ...] = ("",)
+    renames: Mapping[str, str] = {}
     discards: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
 
@@ -152,12 +184,36 @@ class Encoder(nn.Module, ABC):
                 x = x.masked_fill(mask[..., None], 0.0)
             if name in taps:
                 tapped[name] = x
-        return Frames(x, lengths, self.period, tapped)
+        return Frames(x, lengths, self.periods.get(self.blocks[last], self.period), tapped)
 
     def _index(self, name: str) -> int:
         if name not in self.blocks:
             raise PlanError(f"{self.family}: no block {name!r}; the blocks are {', '.join(self.blocks)}.")
         return self.blocks.index(name)
+
+    def block_of(self, parameter: str) -> str:
+        """The block that owns a parameter, by its name within the encoder."""
+        module, _, rest = parameter.partition(".")
+        return f"layer{rest.partition('.')[0]}" if module == "layers" else self.homes.get(module, module)
+
+    def pattern(self, *blocks: str) -> str:
+        """What makes a ``Rule`` match the parameters of these blocks and no others, whatever the family.
+
+        Raises:
+            PlanError: a block that this encoder does not have, or no parameter in any of them.
+        """
+        for name in blocks:
+            self._index(name)
+        owned = [name for name, _ in self.named_parameters() if self.block_of(name) in blocks]
+        if not owned:
+            raise PlanError(f"{self.family}: there is no parameter in {', '.join(blocks)}.")
+        starts = dict.fromkeys(".".join(name.split(".")[: 1 + name.startswith("layers.")]) for name in owned)
+        return rf"encoder\.(?:{'|'.join(map(re.escape, starts))})\..*"
+
+    def key(self, name: str) -> str:
+        """What a checkpoint calls the parameter or buffer ``name``, without a prefix."""
+        starts = sorted((start for start in self.renames if name.startswith(start)), key=len)
+        return self.renames[starts[-1]] + name.removeprefix(starts[-1]) if starts else name
 
     def cut(self, name: str) -> Encoder:
         """A copy without the blocks after ``name``; its donor is void. This encoder is untouched."""
@@ -165,13 +221,17 @@ class Encoder(nn.Module, ABC):
         result = copy.deepcopy(self)
         result._drop_after(name)
         result.blocks = self.blocks[: index + 1]
+        result.period = self.periods.get(name, self.period)
         result.donor = None
         result.card = replace(self.card, id=f"{self.card.id} cut after {name}")
         return result
 
     @contextmanager
     def augmented(self, augment: Augment | None) -> Iterator[None]:
-        """Within this context the front end applies ``augment`` to its log-mel features."""
+        """Within this context the front end applies ``augment`` to its features, just before its first layer.
+
+        On the wave itself there are none: there it is what the convolutions make of it, before the projection.
+        """
         self._augment = augment
         try:
             yield

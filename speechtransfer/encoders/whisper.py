@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers.models.whisper.configuration_whisper import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer, sinusoids
 
-from speechtransfer.encoders.contract import Encoder, SourceCard, attention_mask, zero_beyond
+from speechtransfer.encoders.contract import Encoder, SourceCard, Support, attention_mask, zero_beyond
 from speechtransfer.features import LogMel, MelSettings
 from speechtransfer.frames import pad
 
@@ -42,8 +42,20 @@ class Whisper(Encoder):
     """
 
     family = "whisper"
+    support = Support(
+        checkpoints="any Whisper checkpoint in Hugging Face's format; the decoder is left out",
+        frames="20 ms",
+        donor="none",
+        padding="exact",
+        long_sound="windows of at most 30 s",
+    )
     causal = False
     pads_exactly = True
+    homes: Mapping[str, str] = {
+        **dict.fromkeys(("conv1", "conv2", "embed_positions"), "frontend"),
+        "layer_norm": "norm",
+    }
+    prefixes = ("model.encoder.", "encoder.", "")
     discards = (r"(model\.)?decoder\..*", r"proj_out\.weight")
     constants = (r"embed_positions\.weight",)
 

@@ -1,0 +1,37 @@
+"""What ``adapt`` does where nothing else is said: settings by task and family, chosen on dev where measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from speechtransfer.batches import BatchSettings
+from speechtransfer.recipe import Recipe
+from speechtransfer.schedule import FitSettings
+from speechtransfer.transfer import Rule, Transfer
+
+#: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
+_NGRAM = 6
+
+
+def defaults(data: str, source: str, family: str, language: str | None, task: str = "ctc") -> Recipe:
+    """The recipe of a command that names no settings."""
+    if task == "keywords":
+        # A label is no letter: rows of the source's output layer mean nothing here.
+        head = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
+        settings = FitSettings(epochs=20, lr=3e-3, batches=BatchSettings(seconds=20))
+        return Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
+    if family == "whisper":
+        # As recipes/whisper_tiny_en_to_it_ctc: rates chosen on French, joining on Russian.
+        gentle = Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*")))
+        settings = FitSettings(epochs=24, lr=4e-3, batches=BatchSettings(seconds=24, join=24))
+        usual = Recipe("adapt", (data,), source, family, language=language, transfer=gentle, settings=settings)
+    elif family in ("waveform", "parakeet"):
+        # As is usual for them (Baevski et al. 2020, arXiv:2006.11477, appendix B): what hears the wave stays as it is.
+        heard = (Rule(r"encoder\.frontend\..*", scale=0.0),) if family == "waveform" else ()
+        gentle = Transfer((*heard, Rule(r"encoder\..*", scale=0.05), Rule(r"objective\..*")))
+        settings = FitSettings(epochs=24, lr=1e-3, batches=BatchSettings(seconds=24, join=24))
+        usual = Recipe("adapt", (data,), source, family, language=language, transfer=gentle, settings=settings)
+    else:
+        settings = FitSettings(epochs=30, lr=1e-3)
+        usual = Recipe("adapt", (data,), source, family, language=language, settings=settings)
+    return replace(usual, language_model=_NGRAM)
