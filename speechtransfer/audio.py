@@ -180,7 +180,10 @@ def _decode(path: Path, start: float | None = None, end: float | None = None) ->
             info = _info(file)
             first, last = _span(path, info, start, end)
             try:
-                file.seek(first)
+                if file.seekable():
+                    file.seek(first)
+                elif first:  # GSM: what stands before the span is decoded with it
+                    file.read(first)
                 wave = file.read(last - first, dtype="float32", always_2d=True).mean(axis=1)
             except soundfile.LibsndfileError as error:
                 raise _damaged(path, error) from error

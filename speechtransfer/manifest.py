@@ -56,7 +56,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One utterance that was dropped or changed, with the reason a user can act on."""
+    """One utterance that was dropped, changed, or kept with a doubt, with the reason a user can act on."""
 
     audio: str
     reason: str

@@ -85,7 +85,9 @@ def open_corpus(
         tests[name] = require(examine(Manifest(marked), recordings, TextContract(), field))
         # What the importer could not use of it was never a test row; it is in the ledger all the same.
         lost += [replace(line, where=line.where or f"further test {name}") for line in further.ledger]
-    by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1
+    # Who speaks in one scene speaks in others: where rows name their scene, that is what stays together.
+    scenes = any(row.group for row in manifest)
+    by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1 and not scenes
     return Corpus(Manifest(manifest.rows, (*manifest.ledger, *lost)), recordings, tests, by_speaker, recipe.task)
 
 

@@ -8,7 +8,7 @@ import pytest
 from clips import clip, dropped
 
 from speechtransfer import corpora
-from speechtransfer.corpora.contract import natural
+from speechtransfer.corpora.contract import natural, text_fault, too_fast
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
 
@@ -49,6 +49,43 @@ def test_numbers_in_names_sort_as_numbers() -> None:
     names = ["rec_10.wav", "rec_2.wav", "rec_1.wav", "a.wav", "10.wav", "9.wav", "rec.wav"]
     ordered = ["9.wav", "10.wav", "a.wav", "rec.wav", "rec_1.wav", "rec_2.wav", "rec_10.wav"]
     assert sorted(names, key=natural) == ordered
+
+
+# What any package's importer finds wrong with a line or its clip.
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "reason"),
+    [
+        ("Un' ora, due ore: tutto bene?", "ita", None),
+        ("« Où ? » — chez l’œnologue…", "fra", None),
+        ("Ой, подъём!", "rus", None),
+        ("Ο Γιώργος· ναι;", "ell", None),
+        ("п'ять ʼ", "rus", None),
+        ("n\u00ba um", "por", "a symbol or web address in the text, read out as words"),
+        ("за 5 минут", "rus", "digits in the text, which are read out as words"),
+        ("за \u0665 минут", "rus", "digits in the text, which are read out as words"),
+        ("paon {mâle}", "fra", "a remark in brackets in the text"),
+        ("caf\ufffd", "fra", "a mis-encoded letter in the text"),
+        ("dix €", "fra", "a symbol or web address in the text, read out as words"),
+        ("www.example.org", "eng", "a symbol or web address in the text, read out as words"),
+        ("пeрвый", "rus", "Latin letters in a Cyrillic text"),
+        ("Ο με oύμλαουτ", "ell", "Latin letters in a Greek text"),
+        ("Ηello", "eng", "Greek letters in a Latin text"),
+        ("Гимель", "bel", "letters that the language does not write"),
+        ("Гимель", "rus", None),
+    ],
+)
+def test_lines_that_nobody_knows_how_to_read(text: str, language: str, reason: str | None) -> None:
+    assert text_fault(text, language) == (reason and f"{reason}: {text}")
+
+
+def test_clips_that_cannot_hold_their_text(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.wav")  # 0.1 s
+    assert too_fast(path, "Ab!", 20) is None and too_fast(path, "a?b", 30) is None
+    assert too_fast(path, "abc", 20) == "the clip is too short for its text: 3 characters in 0.10 s: abc"
+    path.write_bytes(b"")
+    assert too_fast(path, "abc", 20) is None, "the doctor says what is wrong with a damaged clip"
 
 
 # Class folders.

@@ -53,6 +53,20 @@ def recipe(data: str, **values: object) -> Recipe:
     return replace(plain, **values)
 
 
+def test_scenes_stay_together_where_rows_name_them_whoever_speaks(tmp_path: Path) -> None:
+    data = Path(corpus(tmp_path, speakers=2))
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    named = [json.dumps({**row, "group": f"scene {number % 8}"}) for number, row in enumerate(rows)]
+    data.write_text("\n".join(named) + "\n")
+    made = recipe(str(data))
+    opened = open_corpus(made, RATE)
+    assert not opened.by_speaker
+    manifest = fold_task(made, opened, 0).manifest
+    scenes = [{row.group for row in manifest.split(name)} for name in ("train", "dev", "test")]
+    assert all(scenes)
+    assert not scenes[0] & scenes[1] | scenes[0] & scenes[2] | scenes[1] & scenes[2]
+
+
 def test_how_much_is_trained() -> None:
     base = Recipe("r", ("x",), folds=5, scratch=Scratch(rates=(1.0, 2.0, 3.0), search=0.5, factor=2.0, folds=2))
     assert base.trainings() == 5 + 3 * 0.5 + 2 * 2.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechtransfer.corpora import debian, folder, tables
+from speechtransfer.corpora import asterisk, debian, fillets, folder, tables, tuxpaint
 from speechtransfer.corpora.contract import Importer
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest, read_manifest
@@ -26,7 +26,7 @@ def _load_manifest(data: str, audio_roots: Sequence[str | Path], language: str |
 
 IMPORTERS: dict[str, Importer] = {
     "manifest": Importer("a .jsonl file, one utterance a line", _recognises_manifest, _load_manifest),
-    "debian": debian.IMPORTER,
+    "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
     "table": tables.IMPORTER,
     "classes": folder.IMPORTER,
 }
