@@ -13,7 +13,8 @@ from speechtransfer.weights import Head
 
 #: What checkpoints call the blank and the word boundary, and what is never grafted.
 _BLANKS = frozenset({"", "<pad>", "[PAD]", "<blank>", "<blk>"})
-_BOUNDARIES = frozenset({" ", "|", "<space>", "\u2581"})
+_WORD_START = "\u2581"
+_BOUNDARIES = frozenset({" ", "|", "<space>", _WORD_START})
 _NEVER = frozenset({"<s>", "</s>", "<unk>", "[UNK]", "[CLS]", "[SEP]"})
 
 
@@ -58,6 +59,8 @@ def _role(label: str, contract: TextContract) -> str | None:
         return ""
     if label in _BOUNDARIES:
         return " "
+    if label.startswith(_WORD_START):  # a piece that begins a word is another sound than the same letters inside one
+        return None
     try:
         return contract.apply(label)
     except TextError:

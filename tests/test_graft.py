@@ -107,3 +107,13 @@ def test_sentence_marks_and_the_unknown_are_no_letters() -> None:
     assert plan.shared_labels == ("",)
     _, plan = apply(Transfer(), donor(("<s>", "s", "</s>", "<pad>")), vocabulary)
     assert plan.shared_labels == ("", "s")
+
+
+def test_pieces_of_words_give_only_what_is_a_character_in_both() -> None:
+    """Parakeet's labels: a piece that begins a word is neither the letter nor the boundary before it."""
+    old = donor(("\u2581", "\u2581a", "a", "ab", "\u2581the", "b", "<pad>"))
+    model, plan = apply(Transfer(graft="shared"), old)
+    assert plan.shared_labels == ("", " ", "a", "b")
+    head = model.objective.head
+    assert torch.equal(head.weight[VOCABULARY.labels.index("a")], old.weight[2])
+    assert torch.equal(head.weight[VOCABULARY.labels.index(" ")], old.weight[0])
