@@ -15,9 +15,12 @@ _NGRAM = 6
 
 def defaults(data: str, source: str, family: str, language: str | None, task: str = "ctc") -> Recipe:
     """The recipe of a command that names no settings."""
+    # The dnn's old output layer has no labels to graft by, and plain log-mel has nothing to freeze.
+    whole = Transfer(graft="fresh") if family == "dnn" else Transfer()
     if task == "keywords":
         # A label is no letter: rows of the source's output layer mean nothing here.
-        head = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
+        frozen = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
+        head = whole if family == "dnn" else frozen
         settings = FitSettings(epochs=20, lr=3e-3, batches=BatchSettings(seconds=20))
         return Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
     if family == "whisper":
@@ -33,5 +36,5 @@ def defaults(data: str, source: str, family: str, language: str | None, task: st
         usual = Recipe("adapt", (data,), source, family, language=language, transfer=gentle, settings=settings)
     else:
         settings = FitSettings(epochs=30, lr=1e-3)
-        usual = Recipe("adapt", (data,), source, family, language=language, settings=settings)
+        usual = Recipe("adapt", (data,), source, family, language=language, transfer=whole, settings=settings)
     return replace(usual, language_model=_NGRAM)
