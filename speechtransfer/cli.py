@@ -160,7 +160,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Transcribe:
-    """Write down what is said in sound files."""
+    """Write down what is said in sound files; of a run on keywords, the word."""
 
     run: Annotated[Path, POSITIONAL]
     """The run folder."""

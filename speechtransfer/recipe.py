@@ -231,13 +231,18 @@ def refuse_other_run(recipe: Recipe, out: Path, resume: bool) -> None:
     if not resume:
         raise SettingsError(f"{out}: holds a run already. Give --resume to go on with it, or another --out.")
     before, now = read_json(begun), recipe.config()
+    usual = Recipe(name="", data=()).config()  # what a run of an earlier version, without a field, has there
     budget = {"steps", "minutes"} if recipe.settings.minutes is not None else set()
     changed = [
         name
         for name, old, new in (
-            *((name, before.get(name), now[name]) for name in now if name not in ("settings", "scratch")),
+            *((name, before.get(name, usual[name]), now[name]) for name in now if name not in ("settings", "scratch")),
             *(
-                (f"settings.{name}", before.get("settings", {}).get(name), now["settings"][name])
+                (
+                    f"settings.{name}",
+                    before.get("settings", {}).get(name, usual["settings"][name]),
+                    now["settings"][name],
+                )
                 for name in now["settings"]
                 if name not in budget
             ),

@@ -67,7 +67,6 @@ def write_card(folder: Path) -> Path:
         DataError: the card cannot be written.
     """
     run = read_run(Path(folder))
-    verb = "spot" if run.metrics.get("task") == "keywords" else "transcribe"
     header, rows = _table(run)
     limits = [
         *run.limits,
@@ -82,7 +81,7 @@ def write_card(folder: Path) -> Path:
         "## Limits",
         "\n".join(f"- {plain(limit)}" for limit in limits),
         "## How to use",
-        f"    speechtransfer {verb} {shlex.quote(_usable(run.folder))} AUDIO",
+        f"    speechtransfer transcribe {shlex.quote(_usable(run.folder))} AUDIO",
     ]
     path = run.folder / "README.md"
     write_atomically(path, ("\n\n".join(parts) + "\n").encode("utf-8", "replace"))

@@ -190,6 +190,20 @@ def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path, tiny: Callable
     assert (tmp_path / "run" / "recipe.json").read_bytes() == before
 
 
+def test_a_run_of_an_earlier_version_is_resumed_where_a_new_field_has_its_default(
+    tmp_path: Path, tiny: Callable[..., Conformer]
+) -> None:
+    made = recipe(corpus(tmp_path / "c"), run_folds=(0,))
+    done = run(made, tmp_path / "run", tiny())
+    begun = tmp_path / "run" / "recipe.json"
+    values = json.loads(begun.read_text())
+    del values["language_model"], values["settings"]["tensorboard"]
+    begun.write_text(json.dumps(values))
+    with pytest.raises(SettingsError, match="another language_model"):
+        run(replace(made, language_model=3), tmp_path / "run", tiny(), resume=True)
+    assert run(made, tmp_path / "run", tiny(), resume=True).metrics["test"] == done.metrics["test"]
+
+
 def test_an_amount_takes_from_train_alone(tmp_path: Path) -> None:
     made = recipe(corpus(tmp_path / "c"))
     opened = open_corpus(made, RATE)

@@ -274,7 +274,7 @@ def test_labels_are_compared_whole(bare):
     text = Page(write_report(bare)).text
     assert "keyword spotting" in text and "0.50 (0.10 to 1.40) 3 events" in text
     assert "данет1100.0%" in text.replace("\n", "")
-    assert "speechtransfer spot" in write_card(bare).read_text(encoding="utf-8")
+    assert "speechtransfer transcribe" in write_card(bare).read_text(encoding="utf-8")
 
 
 def test_card_holds_what_a_stranger_needs(run):
