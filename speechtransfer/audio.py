@@ -92,7 +92,13 @@ def content_hash(path: str | Path) -> str:
     Raises:
         AudioError: as ``read``.
     """
-    wave, rate = _decode(Path(path))
+    file = Path(path)
+    return _content_hash(file, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+@lru_cache(maxsize=1 << 16)  # splits, the source's card and its guard all ask for the same recordings
+def _content_hash(path: Path, modified: int) -> str:
+    wave, rate = _decode(path)
     digest = hashlib.sha256(struct.pack("<I", rate))
     digest.update(_to_int16(wave).tobytes())
     return digest.hexdigest()[:16]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 #: Stands before the first character and after the last.
 END = "\n"
@@ -26,26 +27,26 @@ class CharacterNgram:
 
     texts: tuple[str, ...]
     order: int
-    _counts: dict[str, Counter[str]] = field(init=False, repr=False, compare=False)
-    _known: dict[tuple[str, str], float] = field(init=False, repr=False, compare=False)
-    _size: int = field(init=False, repr=False, compare=False)
 
     @classmethod
     def from_texts(cls, texts: Iterable[str], order: int) -> CharacterNgram:
-        """Count the n-grams of normalised texts."""
+        """The model of normalised texts, whatever their order."""
         return cls(tuple(sorted(set(texts))), order)
 
-    def __post_init__(self) -> None:
-        """Count; the texts are kept, so that a saved model says what it is made of."""
+    @cached_property
+    def _counts(self) -> dict[str, Counter[str]]:
+        """Successors of every history, counted at the first use: a model that decodes nothing need not wait for it."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for text in self.texts:
             bounded = f"{END}{text}{END}"
             for place in range(1, len(bounded)):
                 for length in range(min(self.order, place + 1)):
                     counts[bounded[place - length : place]][bounded[place]] += 1
-        object.__setattr__(self, "_counts", dict(counts))
-        object.__setattr__(self, "_known", {})
-        object.__setattr__(self, "_size", max(1, len(counts[""])))
+        return dict(counts)
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], float]:
+        return {}
 
     def log_probability(self, history: str, character: str) -> float:
         """Natural logarithm of P(character | history); the history begins with ``END`` at the start of a text."""
@@ -55,7 +56,7 @@ class CharacterNgram:
         return self._known[context, character]
 
     def _probability(self, context: str, character: str) -> float:
-        probability = 1 / self._size
+        probability = 1 / max(1, len(self._counts.get("", ())))
         for length in range(len(context) + 1):
             successors = self._counts.get(context[len(context) - length :])
             if successors is None:  # no longer history was seen either

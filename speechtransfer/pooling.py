@@ -63,7 +63,7 @@ def with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outc
     if not baselines:
         return outcome
     scratch, transfer = pooled(baselines), pooled(outcomes[: len(baselines)])
-    metric = "cer" if "cer" in outcome.scores["test"].metrics else "accuracy"
+    metric = next(iter(outcome.scores["test"].metrics))  # the first is the one that a model is chosen by
     verdict = judge(transfer.scores["test"], scratch.scores["test"], metric)
     kept = ("test", "seconds", "steps", "folds", *outcome.scores)
     figures = {key: value for key, value in scratch.metrics.items() if key in kept}

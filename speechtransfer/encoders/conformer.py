@@ -217,5 +217,4 @@ class Conformer(Encoder):
         return x, lengths
 
     def _drop_after(self, name: str) -> None:
-        kept = 0 if name == "frontend" else int(name.removeprefix("layer")) + 1
-        self.layers = self.layers[:kept]
+        self.layers = self.layers[: self._index(name)]

@@ -78,6 +78,5 @@ class Dnn(Encoder):
         return torch.relu(self.layers[int(name.removeprefix("layer"))](x)), lengths
 
     def _drop_after(self, name: str) -> None:
-        kept = 0 if name == "frontend" else int(name.removeprefix("layer")) + 1
-        self.layers = self.layers[:kept]
+        self.layers = self.layers[: self._index(name)]
         self.width = (self.mel.settings.n_mels, *self.settings()["hidden"])[-1]

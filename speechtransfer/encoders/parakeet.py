@@ -115,5 +115,4 @@ class Parakeet(Encoder):
         return layer(x, attention_mask=mask, position_embeddings=places), lengths
 
     def _drop_after(self, name: str) -> None:
-        kept = 0 if name == "frontend" else int(name.removeprefix("layer")) + 1
-        self.layers = self.layers[:kept]
+        self.layers = self.layers[: self._index(name)]

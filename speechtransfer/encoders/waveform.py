@@ -183,8 +183,7 @@ class Waveform(Encoder):
     def _drop_after(self, name: str) -> None:
         if name in ("norm", "upsample"):
             return
-        kept = 0 if name == "frontend" else int(name.removeprefix("layer")) + 1
-        self.layers = self.layers[:kept]
+        self.layers = self.layers[: self._index(name)]
         for ending in {"norm", "upsample"} & set(self.blocks):
             delattr(self, ending)
 

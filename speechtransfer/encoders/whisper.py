@@ -134,8 +134,7 @@ class Whisper(Encoder):
 
     def _drop_after(self, name: str) -> None:
         if name != "norm":
-            kept = 0 if name == "frontend" else int(name.removeprefix("layer")) + 1
-            self.layers = self.layers[:kept]
+            self.layers = self.layers[: self._index(name)]
             self.layer_norm = nn.Identity()
 
 

@@ -144,7 +144,7 @@ class Ctc(Objective):
         trials = [None, *(Fusion(self.language_model, *values) for values in product(_WEIGHTS, _BONUSES))]
         errors = []
         for trial in trials:
-            found = [text for logits, lengths, _ in heard for text in self._texts(logits, lengths, trial)]
+            found = [one.value for logits, lengths, _ in heard for one in self._decoded(logits, lengths, trial)]
             errors.append(int(character_errors(list(zip(said, found, strict=True))).errors.sum()))
         self.fusion = trials[errors.index(min(errors))]
         chosen = None if self.fusion is None else {"weight": self.fusion.weight, "bonus": self.fusion.bonus}
@@ -161,18 +161,18 @@ class Ctc(Objective):
             "dev": tried,
         }
 
-    def _texts(self, logits: Tensor, lengths: Tensor, fusion: Fusion | None) -> list[str]:
+    def _decoded(self, logits: Tensor, lengths: Tensor, fusion: Fusion | None) -> list[Prediction]:
+        paths = greedy(logits, lengths, Vocabulary.blank)
         if fusion is None:
-            return [self.vocabulary.decode(path.labels) for path in greedy(logits, lengths, Vocabulary.blank)]
-        found = beam_search(logits, lengths, self.vocabulary.labels, fusion, blank=Vocabulary.blank)
-        return [" ".join(text.split()) for text in found]
+            texts = [self.vocabulary.decode(path.labels) for path in paths]
+        else:
+            found = beam_search(logits, lengths, self.vocabulary.labels, fusion, blank=Vocabulary.blank)
+            texts = [" ".join(text.split()) for text in found]
+        return [Prediction(text, path.confidence) for text, path in zip(texts, paths, strict=True)]
 
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
         """Transcripts, by beam search where there is a language model in use; confidence is that of greedy paths."""
-        logits = self._layer()(frames.values)
-        sure = [path.confidence for path in greedy(logits, frames.lengths, Vocabulary.blank)]
-        texts = self._texts(logits, frames.lengths, self.fusion)
-        return [Prediction(text, confidence) for text, confidence in zip(texts, sure, strict=True)]
+        return self._decoded(self._layer()(frames.values), frames.lengths, self.fusion)
 
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
         """CER and WER after the text contract; intervals resample prompts.
