@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from speechtransfer.audio import Recordings, change_speed, is_silent
 from speechtransfer.augmentation import Surroundings, surround
 from speechtransfer.errors import AudioError, SettingsError
-from speechtransfer.frames import Batch, pad
+from speechtransfer.frames import Batch, Piece, pad
 from speechtransfer.manifest import Manifest, Utterance
 
 #: Share of a training batch that may be padding.
@@ -98,11 +98,14 @@ def padding_waste(groups: Sequence[Sequence[int]], sizes: Sequence[float]) -> fl
     return 1 - sum(sizes[index] for group in groups for index in group) / padded if padded else 0.0
 
 
-def collate(utterances: Sequence[Utterance], waves: Sequence[np.ndarray]) -> Batch:
+def collate(
+    utterances: Sequence[Utterance], waves: Sequence[np.ndarray], pieces: Sequence[tuple[Piece, ...]] = ()
+) -> Batch:
     """Pad waves (S_i,) into a batch with every utterance's fields."""
     wave, lengths = pad([torch.from_numpy(np.ascontiguousarray(wave)) for wave in waves])
     fields = {name: tuple(getattr(row, name) for row in utterances) for name in _FIELDS}
-    return Batch(wave, lengths, tuple(row.id for row in utterances), torch.ones(len(utterances)), fields)
+    ids = tuple(row.id for row in utterances)
+    return Batch(wave, lengths, ids, torch.ones(len(utterances)), fields, pieces=tuple(pieces))
 
 
 @dataclass(frozen=True)
@@ -214,14 +217,23 @@ class TrainingBatches:
         def load(group: list[int]) -> Batch:
             chains = [plan.chains[number] for number in group]
             rows = [join_rows([self.manifest[index] for index in chain]) for chain in chains]
-            return collate(rows, [self._join([sound(index) for index in chain]) for chain in chains])
+            joined = [self._join([self.manifest[index].id for index in chain], map(sound, chain)) for chain in chains]
+            return collate(rows, [wave for wave, _ in joined], [pieces for _, pieces in joined])
 
         return prefetched([*plan.groups[first:]], load)
 
-    def _join(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        gap = np.zeros(round(_GAP * self.recordings.sample_rate), dtype=np.float32)
-        pieces = [piece for wave in waves for piece in (gap, wave)][1:]
-        return np.concatenate(pieces)
+    def _join(self, names: Sequence[str], waves: Iterable[np.ndarray]) -> tuple[np.ndarray, tuple[Piece, ...]]:
+        """Waves end to end with gaps between, and where each of them lies."""
+        rate = self.recordings.sample_rate
+        gap = np.zeros(round(_GAP * rate), dtype=np.float32)
+        parts: list[np.ndarray] = []
+        pieces: list[Piece] = []
+        start = 0
+        for name, wave in zip(names, waves, strict=True):
+            parts += [gap, wave] if parts else [wave]
+            pieces.append(Piece(name, start / rate, (start + len(wave)) / rate))
+            start += len(wave) + len(gap)
+        return np.concatenate(parts), tuple(pieces)
 
 
 def join_rows(rows: Sequence[Utterance]) -> Utterance:
@@ -256,10 +268,8 @@ def _by_length(batch: Batch) -> Iterator[Batch]:
     """Parts of a batch without padding: what headers say of a length may be a sample off."""
     for length in batch.lengths.unique().tolist():
         places = (batch.lengths == length).nonzero().flatten()
-        chosen = places.tolist()
-        fields = {name: tuple(values[i] for i in chosen) for name, values in batch.fields.items()}
-        ids = tuple(batch.ids[i] for i in chosen)
-        yield Batch(batch.wave[places, :length], batch.lengths[places], ids, batch.weight[places], fields)
+        chosen = batch.select(places.tolist())
+        yield replace(chosen, wave=chosen.wave[:, :length])
 
 
 def prefetched(groups: Sequence[list[int]], load: Callable[[list[int]], Batch]) -> Iterator[Batch]:

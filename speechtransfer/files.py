@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and where downloads are kept."""
 
 from __future__ import annotations
 
@@ -76,3 +76,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write JSON Lines atomically, keeping non-Latin text readable."""
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def cache_folder() -> Path:
+    """Where downloads and computed features are kept.
+
+    That is ``$SPEECHTRANSFER_CACHE``, else ``speechtransfer`` in the user's cache.
+    """
+    if own := os.environ.get("SPEECHTRANSFER_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "speechtransfer"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +31,19 @@ class Frames:
         """(B, T) bool, True on valid frames."""
         return length_mask(self.lengths, self.values.shape[1])
 
+    def select(self, chosen: Sequence[int]) -> Frames:
+        """The items at these places alone, padded as they were."""
+        taps = {name: values[chosen] for name, values in self.taps.items()}
+        return Frames(self.values[chosen], self.lengths[chosen], self.period, taps)
+
+
+class Piece(NamedTuple):
+    """One utterance within an item's sound: its id, and from which second to which it is heard there."""
+
+    id: str
+    start: float
+    stop: float
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -44,6 +58,7 @@ class Batch:
             an item, None where the item lacks it.
         start: name of the block that ``wave`` is the input of, when it holds cached activations
             (B, T, D) with ``lengths`` in frames; None for sound.
+        pieces: the utterances of each item in training, in order: several where sounds were joined end to end.
     """
 
     wave: Tensor
@@ -52,16 +67,23 @@ class Batch:
     weight: Tensor
     fields: Mapping[str, tuple[str | None, ...]]
     start: str | None = None
+    pieces: tuple[tuple[Piece, ...], ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on ``device``."""
+        moved = {name: getattr(self, name).to(device) for name in ("wave", "lengths", "weight")}
+        return replace(self, **moved)
+
+    def select(self, chosen: Sequence[int]) -> Batch:
+        """The items at these places alone, padded as they were."""
         return Batch(
-            self.wave.to(device),
-            self.lengths.to(device),
-            self.ids,
-            self.weight.to(device),
-            self.fields,
+            self.wave[chosen],
+            self.lengths[chosen],
+            tuple(self.ids[index] for index in chosen),
+            self.weight[chosen],
+            {name: tuple(values[index] for index in chosen) for name, values in self.fields.items()},
             self.start,
+            tuple(self.pieces[index] for index in chosen) if self.pieces else (),
         )
 
 

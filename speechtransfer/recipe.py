@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechtransfer.checkpoint import read_json, write_json
+from speechtransfer.continuing import refuse_other_run
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
@@ -62,6 +63,30 @@ class Keywords:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """A larger encoder whose frames are learnt beside the transcripts; the baseline from scratch learns them too.
+
+    Attributes:
+        teacher: as the command line's ``--source``.
+        block: whose output is learnt; None is the last.
+        weight: of its error beside the recogniser's loss.
+    """
+
+    teacher: str
+    block: str | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that teaches nothing.
+
+        Raises:
+            SettingsError: it is not above zero.
+        """
+        if not self.weight > 0:
+            raise SettingsError(f"distillation.weight={self.weight} must be above zero.")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One adaptation.
 
@@ -89,6 +114,8 @@ class Recipe:
         speaker_pattern: a regular expression whose first group finds the speaker in a recording's path,
             for corpora that say it nowhere else.
         keywords: the head of a spotter.
+        heads: ``one`` output layer of a recogniser, or one for each ``language``.
+        distillation: a teacher to learn from beside the transcripts; None for none.
     """
 
     name: str
@@ -111,6 +138,8 @@ class Recipe:
     train_clips: int | None = None
     language_model: int = 0
     source_language: str | None = None
+    heads: Literal["one", "language"] = "one"
+    distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
@@ -208,49 +237,6 @@ def run(
     write_card(out)
     write_report(out)
     return outcome
-
-
-def begun_at(out: Path, commit: str | None) -> str | None:
-    """The commit at which the run in ``out`` was begun; ``commit`` where none is there yet."""
-    begun = out / "recipe.json"
-    return read_json(begun).get("commit") if begun.is_file() else commit
-
-
-def refuse_other_run(recipe: Recipe, out: Path, resume: bool) -> None:
-    """Leave alone a folder that holds anything but this very run.
-
-    Raises:
-        SettingsError: files that are no run, a run without ``resume``, or one of other settings. A
-            baseline may be added to a run, and a budget in minutes is the steps that it became.
-    """
-    begun = out / "recipe.json"
-    if not begun.is_file():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise SettingsError(f"{out}: is not empty, and no run either. Choose another --out; nothing was changed.")
-        return
-    if not resume:
-        raise SettingsError(f"{out}: holds a run already. Give --resume to go on with it, or another --out.")
-    before, now = read_json(begun), recipe.config()
-    usual = Recipe(name="", data=()).config()  # what a run of an earlier version, without a field, has there
-    budget = {"steps", "minutes"} if recipe.settings.minutes is not None else set()
-    changed = [
-        name
-        for name, old, new in (
-            *((name, before.get(name, usual[name]), now[name]) for name in now if name not in ("settings", "scratch")),
-            *(
-                (
-                    f"settings.{name}",
-                    before.get("settings", {}).get(name, usual["settings"][name]),
-                    now["settings"][name],
-                )
-                for name in now["settings"]
-                if name not in budget
-            ),
-        )
-        if old != new
-    ]
-    if changed:
-        raise SettingsError(f"{out}: was begun with another {', '.join(changed)}. Give those, or another --out.")
 
 
 def _seeded(recipe: Recipe, fold: int) -> FitSettings:

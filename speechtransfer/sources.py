@@ -18,7 +18,7 @@ from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.encoders.dnn import Dnn
 from speechtransfer.encoders.labels import read_labels, refuse_unknown_language, target_language
 from speechtransfer.errors import SourceError
-from speechtransfer.weights import Head, find_weights, match_strictly, read_tensors, sha256
+from speechtransfer.weights import Head, find_weights, join_heads, match_strictly, read_tensors, sha256
 
 DEFAULT_SOURCE = "enesfrit"
 _RANDOM, _LOGMEL = "random:", "logmel:"
@@ -181,7 +181,7 @@ def _from_run(folder: Path, name: str) -> Encoder:
     model = load(folder)
     digest = sha256(folder / "model.safetensors")
     model.encoder.card = replace(model.encoder.card, id=name, sha256=digest)
-    model.encoder.donor = model.objective.head
+    model.encoder.donor = join_heads(tuple(model.objective.heads.values()))
     return model.encoder
 
 

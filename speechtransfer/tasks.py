@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from speechtransfer.audio import Recordings, content_hash
@@ -15,13 +14,15 @@ from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
-from speechtransfer.objectives import Classify, Ctc, Objective
+from speechtransfer.objectives import Classify, Ctc, Distil, Objective, Sum
+from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
+from speechtransfer.teacher import Heard, hear
 from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
-    from speechtransfer.recipe import Recipe
+    from speechtransfer.recipe import Distillation, Recipe
 
 #: What each task learns from.
 FIELDS = {"ctc": "text", "keywords": "label"}
@@ -107,17 +108,45 @@ def _with_speaker(row: Utterance, pattern: str | None) -> Utterance:
     return replace(row, speaker=found[1])
 
 
-def _builder(recipe: Recipe) -> Callable[[Sequence[Utterance]], Objective]:
+def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utterance]], Objective]:
     """What makes the recipe's objective of training rows."""
-    if recipe.task == "keywords":
-        return partial(Classify.from_rows, **asdict(recipe.keywords))
-    return partial(_recogniser, order=recipe.language_model)
+
+    def build(rows: Sequence[Utterance]) -> Objective:
+        if recipe.task == "keywords":
+            return Classify.from_rows(rows, **asdict(recipe.keywords))
+        parts = _recognisers(rows, recipe)
+        if recipe.distillation is None and len(parts) == 1:
+            return parts["asr"]
+        weighted: dict[str, tuple[float, Objective]] = {name: (1.0, part) for name, part in parts.items()}
+        if recipe.distillation is not None:
+            teacher = _teacher(rows, recipe.distillation, recordings)
+            weighted["teacher"] = (recipe.distillation.weight, Distil(teacher.width, teacher))
+        return Sum(**weighted)
+
+    return build
 
 
-def _recogniser(rows: Sequence[Utterance], order: int) -> Ctc:
-    vocabulary = Vocabulary.from_texts(row.text for row in rows)
-    texts = (vocabulary.contract.apply(row.text) for row in rows if row.text)
-    return Ctc(vocabulary, language_model=CharacterNgram.from_texts(texts, order) if order else None)
+def _recognisers(rows: Sequence[Utterance], recipe: Recipe) -> dict[str, Ctc]:
+    """An output layer for all rows, ``asr``, or one for each language by its code."""
+    languages = sorted({row.language for row in rows if row.language}) if recipe.heads == "language" else []
+    if recipe.heads == "language" and (len(languages) < 2 or any(row.language is None for row in rows)):
+        raise DataError("heads=language needs two languages or more, and every row to name its own.")
+
+    def recogniser(language: str | None) -> Ctc:
+        own = [row.text for row in rows if row.text and language in (None, row.language)]
+        vocabulary = Vocabulary.from_texts(own)
+        texts, order = map(vocabulary.contract.apply, own), recipe.language_model
+        model = CharacterNgram.from_texts(texts, order) if order else None
+        return Ctc(vocabulary, language_model=model, only={"language": language} if language else None)
+
+    return {language: recogniser(language) for language in languages} or {"asr": recogniser(None)}
+
+
+def _teacher(rows: Sequence[Utterance], distillation: Distillation, recordings: Recordings) -> Heard:
+    encoder = load_encoder(distillation.teacher)
+    if encoder.sample_rate != recordings.sample_rate:
+        recordings = Recordings(encoder.sample_rate)
+    return hear(encoder, rows, recordings, distillation.block)
 
 
 def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
@@ -145,7 +174,7 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     notes = {name: _notes(learnt, rows) for name, rows in tests.items()}
     spoken = sorted({row.language for row in manifest if row.language})
     language = recipe.language or "+".join(spoken) or None
-    return Task(manifest, corpus.recordings, recipe.task, _builder(recipe), tests, language, notes)
+    return Task(manifest, corpus.recordings, recipe.task, _builder(recipe, corpus.recordings), tests, language, notes)
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:

@@ -180,19 +180,24 @@ class Transfer:
         model = Model(surgeon, head)
         renewed = self._renew(model)
         donor = donor or surgeon.donor
-        shared: dict[int, int] = {}
+        shared: set[str] = set()
+        grafted: set[str] = set()
+        heads = head.heads
+        if isinstance(self.graft, Mapping) and len(heads) > 1:
+            raise PlanError(f"the graft is a map of labels, but the objective has {len(heads)} output layers.")
         if self.graft != "fresh":
             if donor is None and self.graft != "shared":
                 raise PlanError("the graft names labels, but the source has no output layer to take them from.")
             if donor is None:
                 notes.append("the source has no output layer: the head is fresh")
             else:
-                shared = match_labels(head.head, donor, self.graft)
-                copy_rows(head.head, donor, shared)
-        labels = head.head.labels or ()
-        names = {f"objective.{name}" for name in head.head_names} if shared else set()
-        planned = self._plan(model, renewed, names)
-        return model, Plan(planned, self.rules, tuple(labels[index] for index in sorted(shared)), tuple(notes))
+                for name, own in heads.items():
+                    rows = match_labels(own, donor, self.graft)
+                    copy_rows(own, donor, rows)
+                    shared |= {(own.labels or ())[index] for index in rows}
+                    grafted |= {f"objective.{name}.{part}" for part in ("weight", "bias") if rows}
+        planned = self._plan(model, renewed, grafted)
+        return model, Plan(planned, self.rules, tuple(sorted(shared)), tuple(notes))
 
     def _renew(self, model: Model) -> set[str]:
         """Re-initialise what ``fresh`` matches; gives the names."""

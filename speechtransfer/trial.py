@@ -24,7 +24,7 @@ from speechtransfer.files import read_lines, write_lines
 from speechtransfer.fit import History, fit
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance, write_ledger
 from speechtransfer.model import Model
-from speechtransfer.objectives import Ctc, Objective
+from speechtransfer.objectives import Objective
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.schedule import FitSettings
 from speechtransfer.score import Scores, Transcription, score_labels, score_transcriptions, unseen_floor
@@ -159,10 +159,9 @@ def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: Histo
 
 def _floor(task: Task) -> dict[str, Any]:
     """The share of the test's characters that training never saw, where the task has characters."""
-    objective = task.objective()
-    if not isinstance(objective, Ctc):
+    contract = task.objective().contract
+    if contract is None:
         return {}
-    contract = objective.vocabulary.contract
     known = {character for row in task.manifest.split("train") if row.text for character in contract.apply(row.text)}
     references = [contract.apply(row.text) for row in task.manifest.split("test") if row.text]
     return {"unseen_floor": unseen_floor(references, known).as_dict()}

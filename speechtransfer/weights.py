@@ -29,6 +29,24 @@ class Head:
     contract: TextContract | None
 
 
+def join_heads(heads: Sequence[Head]) -> Head | None:
+    """One output layer of several over the same frames: a label's row is the mean of its rows; None of none.
+
+    Heads without labels cannot be joined: of them only a single one is an answer.
+    """
+    if len(heads) < 2 or any(head.labels is None for head in heads):
+        return heads[0] if len(heads) == 1 else None
+    rows: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for head in heads:
+        for label, weight, bias in zip(head.labels or (), head.weight.detach(), head.bias.detach(), strict=True):
+            rows.setdefault(label, []).append((weight, bias))
+    labels = tuple(sorted(rows))
+    weights, biases = (
+        torch.stack([torch.stack([row[part] for row in rows[label]]).mean(0) for label in labels]) for part in (0, 1)
+    )
+    return Head(weights, biases, labels, heads[0].contract)
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a ``.safetensors``, ``.pth``, ``.pt`` or ``.bin`` file, never unpickling objects.
 

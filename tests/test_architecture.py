@@ -22,10 +22,13 @@ LAYERS: dict[int, tuple[str, ...]] = {
     1: ("audio", "augmentation", "ctc", "decode", "features", "frames", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "transfer"),
-    4: ("align", "checkpoint", "doctor", "embedding", "evaluate", "offers", "resume", "schedule", "sources", "stream"),
+    4: (
+        *("align", "checkpoint", "doctor", "embedding", "evaluate", "offers", "resume", "schedule", "sources"),
+        *("stream", "teacher"),
+    ),
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
-    7: ("catalogue", "defaults", "pooling", "recipe", "tasks"),
+    7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "tasks"),
     8: ("__init__", "__main__", "actions", "cli"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -38,12 +41,15 @@ WITHIN_A_LAYER = {
     ("offers", "checkpoint"): "a run folder is a source",
     ("offers", "sources"): "a listing is of what loading finds",
     ("sources", "checkpoint"): "a run folder is a source",
+    ("teacher", "checkpoint"): "what is kept is described in JSON, as in a run folder",
+    ("teacher", "evaluate"): "both fill a batch with as much sound",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("report", "pictures"): "the report shows them",
     ("report", "rundata"): "the report reads a run folder through it",
     ("rundata", "pictures"): "damage is told in the report's words",
     ("catalogue", "recipe"): "it finds recipes",
     ("defaults", "recipe"): "they are a recipe",
+    ("recipe", "continuing"): "a run continues itself alone",
     ("recipe", "pooling"): "a recipe pools its folds",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
     ("cli", "actions.check"): "a verb calls what it does",
@@ -60,6 +66,7 @@ WITHIN_A_LAYER = {
 FOR_TYPES_ALONE = {
     ("actions.train", "cli"): "an action takes its verb's dataclass",
     ("actions.use", "cli"): "an action takes its verb's dataclass",
+    ("continuing", "recipe"): "a run was begun with a recipe",
     ("tasks", "recipe"): "a task is cut as its recipe says",
 }
 #: Libraries with one home: (modules or folders that may import them).

@@ -48,7 +48,7 @@ def naive(objective: Classify, item: int) -> list[float]:
     values = frames().values[item, : LENGTHS[item]].tolist()
     columns = list(zip(*values, strict=True))
     pooled = [max(one) if objective.pooling == "max" else sum(one) / len(one) for one in columns]
-    weight, bias = objective.head.weight.tolist(), objective.head.bias.tolist()
+    weight, bias = objective.heads["output"].weight.tolist(), objective.heads["output"].bias.tolist()
     logits = [sum(w * x for w, x in zip(line, pooled, strict=True)) + b for line, b in zip(weight, bias, strict=True)]
     total = math.log(sum(math.exp(one) for one in logits))
     return [one - total for one in logits]
@@ -167,12 +167,12 @@ def test_settings_round_trip() -> None:
 def test_the_head_is_the_output_layer_under_its_own_names() -> None:
     objective = attached(hidden=(5,))
     parameters = dict(objective.named_parameters())
-    weight, bias = (parameters[name] for name in objective.head_names)
-    assert objective.head.weight is weight
-    assert objective.head.bias is bias
-    assert objective.head.labels == LABELS
+    weight, bias = (parameters[name] for name in ("output.weight", "output.bias"))
+    assert objective.heads["output"].weight is weight
+    assert objective.heads["output"].bias is bias
+    assert objective.heads["output"].labels == LABELS
     with pytest.raises(PlanError, match="no width"):
-        _ = Classify(LABELS).head
+        _ = Classify(LABELS).heads
     with pytest.raises(PlanError, match="no width"):
         Classify(LABELS, pooling="attentive").logits(frames())
 

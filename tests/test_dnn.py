@@ -69,7 +69,7 @@ def test_its_output_layer_is_replaced_row_by_row_or_whole(source: Path) -> None:
         Transfer().apply(encoder, Ctc(vocabulary))
     model, plan = Transfer(graft={"a": 7, "": 9}).apply(encoder, Ctc(vocabulary))
     assert plan.shared_labels == ("", "a")
-    assert torch.equal(model.objective.head.weight[:2], founding()[4].weight[[9, 7]])
+    assert torch.equal(model.objective.heads["output"].weight[:2], founding()[4].weight[[9, 7]])
     _, plan = Transfer(graft="fresh").apply(encoder, Ctc(vocabulary))
     assert plan.shared_labels == ()
 

@@ -55,7 +55,7 @@ def test_shared_labels_take_the_donors_rows_whatever_their_place(graft: Any, hal
             assert max(head.weight[index].abs().max(), head.bias[index].abs()) < 1, "a fresh row"
     assert {item.origin for item in plan.parameters if "objective" in item.name} == {"grafted"}
     model, plan = apply(Transfer(graft="fresh"), old)
-    assert model.objective.head.weight.abs().max() < 1
+    assert model.objective.heads["output"].weight.abs().max() < 1
     assert not plan.shared_labels
 
 
@@ -65,7 +65,7 @@ def test_labels_pass_through_the_contract_and_roles_have_many_names() -> None:
     model, plan = apply(Transfer(), donor(old), vocabulary)
     assert plan.shared_labels == tuple(sorted(("", " ", "é", "ि", "क", "्", "\u200d", "ß")))
     for label, was in {"": "<blk>", " ": "\u2581", "é": "E\u0301", "ि": "ि", "ß": "ẞ", "\u200d": "\u200d"}.items():
-        assert model.objective.head.bias[vocabulary.labels.index(label)] == 100 * (old.index(was) + 1) + 0.5
+        assert model.objective.heads["output"].bias[vocabulary.labels.index(label)] == 100 * (old.index(was) + 1) + 0.5
     for blank, space in (("[PAD]", "<space>"), ("<blank>", " "), ("", "|")):
         _, plan = apply(Transfer(), donor((blank, space)), vocabulary)
         assert plan.shared_labels == ("", " ")
@@ -96,7 +96,7 @@ def test_grafts_that_do_not_fit_are_refused(graft: Any, old: Head | None, messag
 
 def test_a_map_chooses_between_labels_that_fold_into_one() -> None:
     model, _ = apply(Transfer(graft={"a": "a", "b": "A"}), donor(("<pad>", "A", "a")))
-    assert model.objective.head.bias[[VOCABULARY.labels.index(x) for x in "ab"]].tolist() == [300.5, 200.5]
+    assert model.objective.heads["output"].bias[[VOCABULARY.labels.index(x) for x in "ab"]].tolist() == [300.5, 200.5]
     _, plan = apply(Transfer(), donor(("<pad>", "Q", "q")))
     assert plan.shared_labels == ("",), "labels that nobody needs may fold"
 

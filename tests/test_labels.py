@@ -106,7 +106,7 @@ def test_a_language_brings_its_adapters_and_its_head(many: Path) -> None:
     assert torch.equal(other.donor.weight, adapter["lm_head.weight"])
     model, plan = Transfer().apply(other, Ctc(Vocabulary(tuple(" aqŋ"))))
     assert plan.shared_labels == ("", " ", "a", "ŋ")
-    assert torch.equal(model.objective.head.weight[4], adapter["lm_head.weight"][7])
+    assert torch.equal(model.objective.heads["output"].weight[4], adapter["lm_head.weight"][7])
 
 
 def test_a_language_that_is_not_there_is_refused_with_the_nearest(many: Path, tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ def reader(texts: tuple[str, ...] = TEXTS) -> Ctc:
     objective = Ctc(VOCABULARY, 0.0, CharacterNgram.from_texts(texts, 4))
     objective.attach(len(VOCABULARY), 0.04)
     with torch.no_grad():
-        objective.head.weight.copy_(torch.eye(len(VOCABULARY)))
-        objective.head.bias.zero_()
+        objective.heads["output"].weight.copy_(torch.eye(len(VOCABULARY)))
+        objective.heads["output"].bias.zero_()
     return objective.eval()
 
 

@@ -61,18 +61,18 @@ def test_ctc_refuses_frames_too_coarse_for_characters() -> None:
         with pytest.raises(PlanError, match=rf"every {told} ms .*\(at most 80 ms\)"):
             Ctc(VOCABULARY).attach(6, period)
     with pytest.raises(PlanError, match="no width"):
-        _ = Ctc(VOCABULARY).head
+        _ = Ctc(VOCABULARY).heads
 
 
 def test_the_head_is_the_output_layer_under_its_own_names() -> None:
     objective = attached()
     parameters = dict(objective.named_parameters())
-    weight, bias = objective.head_names
+    weight, bias = "output.weight", "output.bias"
     assert parameters.keys() == {weight, bias}
-    assert objective.head.weight is parameters[weight]
-    assert objective.head.bias is parameters[bias]
-    assert objective.head.labels == VOCABULARY.labels
-    assert tuple(objective.head.weight.shape) == (len(VOCABULARY), 6)
+    assert objective.heads["output"].weight is parameters[weight]
+    assert objective.heads["output"].bias is parameters[bias]
+    assert objective.heads["output"].labels == VOCABULARY.labels
+    assert tuple(objective.heads["output"].weight.shape) == (len(VOCABULARY), 6)
 
 
 def test_loss_is_the_weighted_mean_over_the_items_with_text() -> None:
@@ -136,8 +136,8 @@ def test_what_cannot_be_learnt_from_is_told_why(text: str | None, count: int, re
 def test_predictions_are_read_off_the_frames_without_dropout() -> None:
     objective = attached(dropout=0.9).train()
     with torch.no_grad():
-        objective.head.weight.zero_()[:6] = 10 * torch.eye(6)[: len(VOCABULARY)]
-        objective.head.bias.zero_()
+        objective.heads["output"].weight.zero_()[:6] = 10 * torch.eye(6)[: len(VOCABULARY)]
+        objective.heads["output"].bias.zero_()
     labels = VOCABULARY.labels[:6]
     values = torch.zeros(2, 7, 6)
     for item, word in enumerate((" ab  b", "'a")):

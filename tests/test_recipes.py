@@ -25,6 +25,7 @@ def test_there_are_recipes() -> None:
 @pytest.mark.parametrize(("folder", "variant"), VARIANTS, ids=[f"{folder.name}-{name}" for folder, name in VARIANTS])
 def test_smoke(folder: Path, variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)  # drawn in test_cli
+    monkeypatch.setenv("SPEECHTRANSFER_CACHE", str(tmp_path / "cache"))  # where a teacher keeps what it heard
     torch.set_num_threads(1)
     before = (folder / "results.jsonl").read_bytes() if (folder / "results.jsonl").is_file() else None
     recipe = catalogue.find(str(folder))[1][variant]

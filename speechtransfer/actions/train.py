@@ -12,13 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from speechtransfer import catalogue
+from speechtransfer.continuing import begun_at, refuse_other_run
 from speechtransfer.corpora import detect
 from speechtransfer.defaults import defaults
 from speechtransfer.doctor import learnable
 from speechtransfer.errors import SettingsError
 from speechtransfer.fit import forecast
 from speechtransfer.overrides import override
-from speechtransfer.recipe import Recipe, begun_at, refuse_other_run, run
+from speechtransfer.recipe import Recipe, run
 from speechtransfer.record import clean_commit
 from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder

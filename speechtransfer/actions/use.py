@@ -34,7 +34,7 @@ def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path]
     if "test" in manifest.splits:
         lost = tuple(row for row in manifest.ledger if row.split == "test")
         manifest = Manifest(manifest.split("test").rows, lost)
-    contract = model.objective.head.contract or TextContract()
+    contract = model.objective.contract or TextContract()
     rows = require(examine(manifest, recordings, contract, model.objective.field))
     predictions = predict(model, rows, recordings)
     scores = evaluate(model, rows, recordings, predictions)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from speechtransfer.corpora.contract import Importer, Packaged
 from speechtransfer.errors import DataError
+from speechtransfer.files import cache_folder
 from speechtransfer.manifest import Manifest
 
 PREFIX = "debian:"
@@ -39,13 +40,6 @@ def importer(corpora: Mapping[str, Packaged]) -> Importer:
 
     looks_like = f"a name such as {PREFIX}asterisk-ru, fetched with apt-get"
     return Importer(looks_like, lambda data: data.startswith(PREFIX), load)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``$SPEECHTRANSFER_CACHE``, else ``speechtransfer`` in the user's cache."""
-    if own := os.environ.get("SPEECHTRANSFER_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "speechtransfer"
 
 
 def fetch(packages: Sequence[str], cache: Path) -> Path:

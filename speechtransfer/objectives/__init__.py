@@ -1,9 +1,11 @@
 """Objectives by the name that ``objective.json`` keeps."""
 
 from speechtransfer.objectives.classify import Classify
-from speechtransfer.objectives.contract import Objective, Prediction
+from speechtransfer.objectives.combine import Sum
+from speechtransfer.objectives.contract import KINDS, Objective, Prediction
 from speechtransfer.objectives.ctc_head import Ctc
+from speechtransfer.objectives.distil import Distil
 
-KINDS: dict[str, type[Objective]] = {Ctc.kind: Ctc, Classify.kind: Classify}
+KINDS.update({one.kind: one for one in (Ctc, Classify, Distil, Sum)})
 
-__all__ = ["KINDS", "Classify", "Ctc", "Objective", "Prediction"]
+__all__ = ["KINDS", "Classify", "Ctc", "Distil", "Objective", "Prediction", "Sum"]

@@ -111,15 +111,10 @@ class Classify(Objective):
         return self.output
 
     @property
-    def head(self) -> Head:
+    def heads(self) -> dict[str, Head]:
         """The output layer with its labels."""
         layer = self._layer()
-        return Head(layer.weight, layer.bias, self.labels, None)
-
-    @property
-    def head_names(self) -> tuple[str, str]:
-        """Names of the output layer's parameters."""
-        return "output.weight", "output.bias"
+        return {"output": Head(layer.weight, layer.bias, self.labels, None)}
 
     def settings(self) -> dict[str, Any]:
         """Labels and everything else that the constructor takes."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Utterance
 from speechtransfer.score import Scores
+from speechtransfer.text import TextContract
 from speechtransfer.weights import Head
 
 
@@ -32,6 +33,7 @@ class Objective(nn.Module, ABC):
         select: metric and direction (``min`` or ``max``) by which the best model is chosen on dev.
         taps: blocks whose outputs it reads beside the last.
         only: field values to which it is restricted.
+        contract: what texts pass before they are learnt or compared; None where it learns none.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Objective(nn.Module, ABC):
     select: tuple[str, str]
     taps: tuple[str, ...] = ()
     only: Mapping[str, str] = {}
+    contract: TextContract | None = None
 
     @abstractmethod
     def attach(self, width: int, period: float) -> None:
@@ -46,13 +49,11 @@ class Objective(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def head(self) -> Head:
-        """The output layer as it is now, with its labels."""
+    def heads(self) -> dict[str, Head]:
+        """The output layers that answer, as they are now, by their module's name inside the objective.
 
-    @property
-    @abstractmethod
-    def head_names(self) -> tuple[str, str]:
-        """Parameter names, inside the objective, of the output layer's weight and bias."""
+        Their parameters are that name with ``.weight`` and ``.bias``.
+        """
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -85,3 +86,7 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
         """Metrics with intervals of predictions against their utterances, in order."""
+
+
+#: Every kind of objective by the name that ``objective.json`` keeps; the package fills it.
+KINDS: dict[str, type[Objective]] = {}

@@ -35,6 +35,7 @@ class Ctc(Objective):
         dropout: before the output layer.
         language_model: of the training texts; ``finish`` finds out on dev how much it should count.
         fusion: the language model in use; None decodes greedily.
+        only: field values of the items that it is for, such as ``{"language": "spa"}``; the others are another's.
     """
 
     kind = "ctc"
@@ -47,9 +48,10 @@ class Ctc(Objective):
         dropout: float = 0.1,
         language_model: CharacterNgram | None = None,
         fusion: Fusion | None = None,
+        only: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.vocabulary, self.contract, self.only = vocabulary, vocabulary.contract, dict(only or {})
         self.language_model, self.fusion = language_model, fusion
         self.dropout = nn.Dropout(dropout)
         self.output: nn.Linear | None = None
@@ -73,15 +75,10 @@ class Ctc(Objective):
         return self.output
 
     @property
-    def head(self) -> Head:
+    def heads(self) -> dict[str, Head]:
         """The output layer with the vocabulary's labels."""
         layer = self._layer()
-        return Head(layer.weight, layer.bias, self.vocabulary.labels, self.vocabulary.contract)
-
-    @property
-    def head_names(self) -> tuple[str, str]:
-        """Names of the output layer's parameters."""
-        return "output.weight", "output.bias"
+        return {"output": Head(layer.weight, layer.bias, self.vocabulary.labels, self.vocabulary.contract)}
 
     def settings(self) -> dict[str, Any]:
         """Vocabulary, contract, dropout, and the language model in use with the texts that it was counted on."""
@@ -91,16 +88,22 @@ class Ctc(Objective):
             "weight": self.fusion.weight,
             "bonus": self.fusion.bonus,
         }
-        return {"vocabulary": self.vocabulary.as_dict(), "dropout": self.dropout.p, "language_model": fusion}
+        return {
+            "vocabulary": self.vocabulary.as_dict(),
+            "dropout": self.dropout.p,
+            "language_model": fusion,
+            "only": dict(self.only),
+        }
 
     @classmethod
     def from_settings(cls, values: Mapping[str, Any]) -> Ctc:
         """The inverse of ``settings``; the head is built by ``attach``."""
         vocabulary, saved = Vocabulary.from_dict(values["vocabulary"]), values.get("language_model")
+        only = values.get("only")
         if saved is None:
-            return cls(vocabulary, values["dropout"])
+            return cls(vocabulary, values["dropout"], only=only)
         model = CharacterNgram.from_texts(saved["texts"], saved["order"])
-        return cls(vocabulary, values["dropout"], model, Fusion(model, saved["weight"], saved["bonus"]))
+        return cls(vocabulary, values["dropout"], model, Fusion(model, saved["weight"], saved["bonus"]), only)
 
     def unfit(self, utterance: Utterance, frames: int) -> str | None:
         """A text that is missing, breaks the contract, holds unknown characters, or outruns its frames."""
