@@ -101,7 +101,9 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         run_folds=(0,),
         settings=settings,
         scratch=scratch,
-        distillation=recipe.distillation and replace(recipe.distillation, teacher="random:conformer", block=None),
+        distillation=replace(
+            recipe.distillation, teacher=recipe.distillation.teacher and "random:conformer", block=None
+        ),
     )
     card = SourceCard(f"tiny {recipe.family} with random weights")
     return small, family(recipe.family).from_settings(_TINY[recipe.family], card)

@@ -67,12 +67,12 @@ class Distillation:
     """A larger encoder whose frames are learnt beside the transcripts; the baseline from scratch learns them too.
 
     Attributes:
-        teacher: as the command line's ``--source``.
+        teacher: as the command line's ``--source``; None for none.
         block: whose output is learnt; None is the last.
         weight: of its error beside the recogniser's loss.
     """
 
-    teacher: str
+    teacher: str | None = None
     block: str | None = None
     weight: float = 1.0
 
@@ -115,7 +115,7 @@ class Recipe:
             for corpora that say it nowhere else.
         keywords: the head of a spotter.
         heads: ``one`` output layer of a recogniser, or one for each ``language``.
-        distillation: a teacher to learn from beside the transcripts; None for none.
+        distillation: a teacher to learn from beside the transcripts.
     """
 
     name: str
@@ -139,7 +139,7 @@ class Recipe:
     language_model: int = 0
     source_language: str | None = None
     heads: Literal["one", "language"] = "one"
-    distillation: Distillation | None = None
+    distillation: Distillation = field(default_factory=Distillation)
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.

@@ -17,12 +17,12 @@ from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import Classify, Ctc, Distil, Objective, Sum
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
-from speechtransfer.teacher import Heard, hear
+from speechtransfer.teacher import hear
 from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
-    from speechtransfer.recipe import Distillation, Recipe
+    from speechtransfer.recipe import Recipe
 
 #: What each task learns from.
 FIELDS = {"ctc": "text", "keywords": "label"}
@@ -114,14 +114,14 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
     def build(rows: Sequence[Utterance]) -> Objective:
         if recipe.task == "keywords":
             return Classify.from_rows(rows, **asdict(recipe.keywords))
-        parts = _recognisers(rows, recipe)
-        if recipe.distillation is None and len(parts) == 1:
-            return parts["asr"]
-        weighted: dict[str, tuple[float, Objective]] = {name: (1.0, part) for name, part in parts.items()}
-        if recipe.distillation is not None:
-            teacher = _teacher(rows, recipe.distillation, recordings)
-            weighted["teacher"] = (recipe.distillation.weight, Distil(teacher.width, teacher))
-        return Sum(**weighted)
+        parts: dict[str, tuple[float, Objective]]
+        parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe).items()}
+        if recipe.distillation.teacher is not None:
+            encoder = load_encoder(recipe.distillation.teacher)
+            own = recordings if encoder.sample_rate == recordings.sample_rate else Recordings(encoder.sample_rate)
+            teacher = hear(encoder, rows, own, recipe.distillation.block)
+            parts["teacher"] = (recipe.distillation.weight, Distil(teacher.width, teacher))
+        return Sum(**parts) if len(parts) > 1 else parts["asr"][1]
 
     return build
 
@@ -140,13 +140,6 @@ def _recognisers(rows: Sequence[Utterance], recipe: Recipe) -> dict[str, Ctc]:
         return Ctc(vocabulary, language_model=model, only={"language": language} if language else None)
 
     return {language: recogniser(language) for language in languages} or {"asr": recogniser(None)}
-
-
-def _teacher(rows: Sequence[Utterance], distillation: Distillation, recordings: Recordings) -> Heard:
-    encoder = load_encoder(distillation.teacher)
-    if encoder.sample_rate != recordings.sample_rate:
-        recordings = Recordings(encoder.sample_rate)
-    return hear(encoder, rows, recordings, distillation.block)
 
 
 def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:

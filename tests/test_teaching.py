@@ -115,7 +115,9 @@ def test_what_was_taught_is_a_run_and_a_source(
     assert donor.labels is not None
     assert "ñ" in donor.labels
     assert donor.weight.shape == (len(donor.labels), 16)
-    again = run(replace(made, source=str(tmp_path / "run"), heads="one", distillation=None), tmp_path / "next")
+    again = run(
+        replace(made, source=str(tmp_path / "run"), heads="one", distillation=Distillation()), tmp_path / "next"
+    )
     plan = read_json(tmp_path / "next" / "plan.json")
     assert "a" in plan["shared_labels"]
     assert again.metrics["steps"] == 2

@@ -18,6 +18,6 @@ RECIPE = Recipe(
     transfer=Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*"))),
     settings=FitSettings(epochs=24, lr=4e-3, evaluations=6, batches=BatchSettings(seconds=24, join=24)),
     tests={"menardi": "debian:asterisk-it-menardi"},
-    scratch=Scratch(rates=(2e-4, 5e-4, 1e-3), search=0.25, factor=2.0, folds=1),
+    scratch=Scratch(rates=(2e-4, 5e-4, 1e-3), search=0.5, factor=2.0, folds=1),
     language_model=6,
 )
