@@ -21,10 +21,10 @@ RECIPE = Recipe(
     source="random:conformer",
     transfer=scratch_transfer(),
     settings=FitSettings(
-        epochs=40,
+        epochs=14,
         lr=1e-3,
         warmup=0.05,
-        evaluations=20,
+        evaluations=7,
         batches=BatchSettings(seconds=40, join=12, surroundings=HEARD),
         checkpoint_every=200,
     ),

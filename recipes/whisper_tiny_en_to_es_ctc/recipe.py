@@ -1,0 +1,20 @@
+"""Whisper tiny.en's encoder to Spanish, across voices: learnt from one corpus, tested on the other as well.
+
+Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_es_ctc
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.catalogue import find
+
+RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]["all"]
+ASTERISK = replace(
+    RUSSIAN,
+    name="whisper_tiny_en_to_es_ctc",
+    data=("debian:asterisk-es",),
+    language="spa",
+    tests={"tuxpaint": "debian:tuxpaint-es"},
+)
+TUXPAINT = replace(ASTERISK, data=("debian:tuxpaint-es",), tests={"asterisk": "debian:asterisk-es"})
+RECIPES = {"asterisk": ASTERISK, "tuxpaint": TUXPAINT}

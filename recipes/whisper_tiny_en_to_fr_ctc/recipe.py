@@ -1,0 +1,20 @@
+"""Whisper tiny.en's encoder to French, across voices: learnt from one corpus, tested on the other as well.
+
+Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_fr_ctc
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.catalogue import find
+
+RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]["all"]
+ASTERISK = replace(
+    RUSSIAN,
+    name="whisper_tiny_en_to_fr_ctc",
+    data=("debian:asterisk-fr",),
+    language="fra",
+    tests={"tuxpaint": "debian:tuxpaint-fr"},
+)
+TUXPAINT = replace(ASTERISK, data=("debian:tuxpaint-fr",), tests={"asterisk": "debian:asterisk-fr"})
+RECIPES = {"asterisk": ASTERISK, "tuxpaint": TUXPAINT}
