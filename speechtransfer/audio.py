@@ -140,11 +140,18 @@ class Recordings:
     """Utterance -> samples, keeping the latest used in memory up to a budget.
 
     Its calls raise AudioError where ``read`` and ``probe`` do.
+
+    Attributes:
+        sample_rate: Hz.
+        period: seconds from one sample to the next.
     """
+
+    #: No block of an encoder takes what it reads but the first.
+    start: str | None = None
 
     def __init__(self, sample_rate: int, budget_bytes: int = 1 << 30) -> None:
         """Return samples at ``sample_rate`` Hz; keep at most ``budget_bytes`` of them."""
-        self.sample_rate = sample_rate
+        self.sample_rate, self.period = sample_rate, 1 / sample_rate
         self.budget_bytes = budget_bytes
         self._waves: OrderedDict[str, np.ndarray] = OrderedDict()
         self._held_bytes = 0

@@ -40,6 +40,11 @@ class Surroundings:
     room: float = 0.0
     telephone: float = 0.0
 
+    @property
+    def changes(self) -> bool:
+        """Whether any sound is changed."""
+        return any((self.noise, self.room, self.telephone))
+
     def __post_init__(self) -> None:
         """Refuse what is no share and no range.
 

@@ -8,21 +8,39 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from speechtransfer.audio import Recordings, change_speed, is_silent
+from speechtransfer.audio import change_speed, is_silent
 from speechtransfer.augmentation import Surroundings, surround
+from speechtransfer.bucketing import MOST_WASTE, bucket, padding_waste
 from speechtransfer.errors import AudioError, SettingsError
 from speechtransfer.frames import Batch, Piece, pad
 from speechtransfer.manifest import Manifest, Utterance
 
-#: Share of a training batch that may be padding.
-MOST_WASTE = 0.02
 #: Seconds of silence between joined utterances: room for the space between their texts.
 _GAP = 0.1
 _FIELDS = ("text", "label", "language", "speaker", "domain")
+
+
+class Sound(Protocol):
+    """What batches are read from: ``Recordings``, or cached activations.
+
+    Attributes:
+        start: the block that takes what it reads; None for sound.
+        period: seconds from one sample, or frame, to the next.
+    """
+
+    start: str | None
+    period: float
+
+    def __call__(self, utterance: Utterance) -> np.ndarray:
+        """(S,) samples or (T, D) frames."""
+
+    def seconds(self, utterance: Utterance) -> float:
+        """Duration of the utterance."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,11 @@ class BatchSettings:
     waste: float = MOST_WASTE
     surroundings: Surroundings = field(default_factory=Surroundings)
 
+    @property
+    def changes(self) -> bool:
+        """Whether the sound that is learnt from differs from what was recorded."""
+        return bool(self.join) or any(speed != 1 for speed in self.speeds) or self.surroundings.changes
+
     def __post_init__(self) -> None:
         """Refuse settings that make no batch.
 
@@ -61,51 +84,17 @@ def item_seed(seed: int, epoch: int, name: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}/{epoch}/{name}".encode(), digest_size=8).digest(), "big")
 
 
-def bucket(sizes: Sequence[float], most: float, waste: float = MOST_WASTE) -> list[list[int]]:
-    """Group items of like size: no group over ``most`` when padded, all together at most ``waste`` padding.
-
-    Within that the groups are as full as one cap a group allows: lengths are sparse among long
-    utterances, where a tight cap for each group would leave most of them alone in theirs.
-
-    Returns:
-        Indices; every item once.
-    """
-    caps = [waste * step / 4 for step in range(16, 4, -1)]
-    trials = (_bucket(sizes, most, cap) for cap in caps)
-    return next((groups for groups in trials if padding_waste(groups, sizes) <= waste), _bucket(sizes, most, waste))
-
-
-def _bucket(sizes: Sequence[float], most: float, cap: float) -> list[list[int]]:
-    """From the longest down, so that the first of a group is what the others are padded to."""
-    order = sorted(range(len(sizes)), key=lambda index: (-sizes[index], index))
-    groups: list[list[int]] = []
-    longest = total = 0.0
-    for index in order:
-        padded = longest * (len(groups[-1]) + 1) if groups else 0.0
-        # The rounding of sums must not part equal lengths; a sample more or less is far above it.
-        if groups and padded <= most and padded - (total + sizes[index]) <= (cap + 1e-9) * padded:
-            groups[-1].append(index)
-            total += sizes[index]
-        else:
-            groups.append([index])
-            longest = total = sizes[index]
-    return groups
-
-
-def padding_waste(groups: Sequence[Sequence[int]], sizes: Sequence[float]) -> float:
-    """Share of padded batches that is padding, over all groups."""
-    padded = sum(max(sizes[index] for index in group) * len(group) for group in groups)
-    return 1 - sum(sizes[index] for group in groups for index in group) / padded if padded else 0.0
-
-
 def collate(
-    utterances: Sequence[Utterance], waves: Sequence[np.ndarray], pieces: Sequence[tuple[Piece, ...]] = ()
+    utterances: Sequence[Utterance],
+    waves: Sequence[np.ndarray],
+    pieces: Sequence[tuple[Piece, ...]] = (),
+    start: str | None = None,
 ) -> Batch:
-    """Pad waves (S_i,) into a batch with every utterance's fields."""
+    """Pad waves (S_i,), or the frames (T_i, D) that block ``start`` takes, into a batch with all their fields."""
     wave, lengths = pad([torch.from_numpy(np.ascontiguousarray(wave)) for wave in waves])
     fields = {name: tuple(getattr(row, name) for row in utterances) for name in _FIELDS}
     ids = tuple(row.id for row in utterances)
-    return Batch(wave, lengths, ids, torch.ones(len(utterances)), fields, pieces=tuple(pieces))
+    return Batch(wave, lengths, ids, torch.ones(len(utterances)), fields, start, tuple(pieces))
 
 
 @dataclass(frozen=True)
@@ -140,7 +129,7 @@ class TrainingBatches:
     def __init__(
         self,
         manifest: Manifest,
-        recordings: Recordings,
+        recordings: Sound,
         settings: BatchSettings,
         seed: int,
         fits: Callable[[Utterance, int], bool] = lambda utterance, samples: True,
@@ -157,8 +146,8 @@ class TrainingBatches:
         speeds = []
         for row, seconds in zip(self.manifest, self._seconds, strict=True):
             speed = random.Random(item_seed(self.seed, epoch, row.id)).choice(self.settings.speeds)
-            samples = round(seconds / speed * self.recordings.sample_rate)
-            speeds.append(speed if self._fits(row, samples) else 1.0)
+            samples = round(seconds / speed / self.recordings.period)
+            speeds.append(speed if speed == 1 or self._fits(row, samples) else 1.0)
         sizes = [seconds / speed for seconds, speed in zip(self._seconds, speeds, strict=True)]
         chains = [part for chain in self._chains(epoch, sizes) for part in self._learnable(chain, sizes)]
         joined = [sum(sizes[index] for index in chain) + _GAP * (len(chain) - 1) for chain in chains]
@@ -186,8 +175,8 @@ class TrainingBatches:
 
     def _learnable(self, chain: tuple[int, ...], sizes: Sequence[float]) -> list[tuple[int, ...]]:
         """A chain, or its utterances alone where it cannot be learnt from (no output for the space between words)."""
-        rate, gaps = self.recordings.sample_rate, _GAP * (len(chain) - 1)
-        samples = int((sum(sizes[index] for index in chain) + gaps) * rate) - len(chain)
+        gaps = _GAP * (len(chain) - 1)
+        samples = int((sum(sizes[index] for index in chain) + gaps) / self.recordings.period) - len(chain)
         if len(chain) == 1 or self._fits(join_rows([self.manifest[index] for index in chain]), samples):
             return [chain]
         return [(index,) for index in chain]
@@ -208,30 +197,33 @@ class TrainingBatches:
         def sound(index: int) -> np.ndarray:
             row = self.manifest[index]
             wave = self.recordings(row)
+            if self.recordings.start is not None:
+                return wave
             changed = change_speed(wave, plan.speeds[index])
             # A header's seconds round otherwise than the samples do, and a span may overrun its file.
             changed = changed if self._fits(row, len(changed)) else change_speed(wave, 1.0)
             seed = item_seed(self.seed, epoch, f"sound/{row.id}")
-            return surround(changed, self.recordings.sample_rate, self.settings.surroundings, seed)
+            return surround(changed, round(1 / self.recordings.period), self.settings.surroundings, seed)
 
         def load(group: list[int]) -> Batch:
             chains = [plan.chains[number] for number in group]
             rows = [join_rows([self.manifest[index] for index in chain]) for chain in chains]
             joined = [self._join([self.manifest[index].id for index in chain], map(sound, chain)) for chain in chains]
-            return collate(rows, [wave for wave, _ in joined], [pieces for _, pieces in joined])
+            waves, pieces = zip(*joined, strict=True)
+            return collate(rows, waves, pieces, self.recordings.start)
 
         return prefetched([*plan.groups[first:]], load)
 
     def _join(self, names: Sequence[str], waves: Iterable[np.ndarray]) -> tuple[np.ndarray, tuple[Piece, ...]]:
         """Waves end to end with gaps between, and where each of them lies."""
-        rate = self.recordings.sample_rate
-        gap = np.zeros(round(_GAP * rate), dtype=np.float32)
+        period = self.recordings.period
+        gap = np.zeros(round(_GAP / period), dtype=np.float32)
         parts: list[np.ndarray] = []
         pieces: list[Piece] = []
         start = 0
         for name, wave in zip(names, waves, strict=True):
             parts += [gap, wave] if parts else [wave]
-            pieces.append(Piece(name, start / rate, (start + len(wave)) / rate))
+            pieces.append(Piece(name, start * period, (start + len(wave)) * period))
             start += len(wave) + len(gap)
         return np.concatenate(parts), tuple(pieces)
 
@@ -244,7 +236,7 @@ def join_rows(rows: Sequence[Utterance]) -> Utterance:
     return replace(rows[0], audio=Path("+".join(row.id for row in rows)), start=None, end=None, text=text)
 
 
-def scoring_batches(manifest: Manifest, recordings: Recordings, seconds: float, exact: bool) -> Iterator[Batch]:
+def scoring_batches(manifest: Manifest, recordings: Sound, seconds: float, exact: bool) -> Iterator[Batch]:
     """Every utterance once, longest first, none dropped.
 
     Args:
@@ -253,12 +245,12 @@ def scoring_batches(manifest: Manifest, recordings: Recordings, seconds: float, 
         seconds: of padded audio in a batch.
         exact: the encoder pads exactly; otherwise only utterances of one length share a batch.
     """
-    sizes = [round(recordings.seconds(row) * recordings.sample_rate) / recordings.sample_rate for row in manifest]
+    sizes = [round(recordings.seconds(row) / recordings.period) * recordings.period for row in manifest]
     groups = bucket(sizes, seconds, 0.1 if exact else 0.0)
 
     def load(group: list[int]) -> Batch:
         rows = [manifest[index] for index in group]
-        return collate(rows, [recordings(row) for row in rows])
+        return collate(rows, [recordings(row) for row in rows], start=recordings.start)
 
     for batch in prefetched(groups, load):
         yield from [batch] if exact else _by_length(batch)
@@ -284,7 +276,7 @@ def prefetched(groups: Sequence[list[int]], load: Callable[[list[int]], Batch]) 
             yield batch
 
 
-def unusable_audio(recordings: Recordings, utterance: Utterance) -> str | None:
+def unusable_audio(recordings: Sound, utterance: Utterance) -> str | None:
     """Why an utterance's sound cannot be learnt from (unreadable, truncated, silent), or None.
 
     The kind of fault stands before a colon, where the ledger's reader counts by it; no path stands in it.

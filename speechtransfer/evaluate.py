@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from speechtransfer.audio import Recordings, content_hash
-from speechtransfer.batches import scoring_batches
+from speechtransfer.batches import Sound, scoring_batches
 from speechtransfer.encoders.contract import SourceCard
 from speechtransfer.errors import ContaminationError, DataError
 from speechtransfer.manifest import Manifest, Utterance
@@ -21,7 +21,7 @@ from speechtransfer.score import Scores
 BATCH_SECONDS = 60.0
 
 
-def predict(model: Model, manifest: Manifest, recordings: Recordings | None = None) -> list[Prediction]:
+def predict(model: Model, manifest: Manifest, recordings: Sound | None = None) -> list[Prediction]:
     """One prediction an utterance, in the manifest's order; the model is left in the mode it was in.
 
     Raises:
@@ -42,7 +42,7 @@ def predict(model: Model, manifest: Manifest, recordings: Recordings | None = No
     return [found[row.id] for row in manifest]
 
 
-def finish(model: Model, dev: Manifest, recordings: Recordings) -> dict[str, Any]:
+def finish(model: Model, dev: Manifest, recordings: Sound) -> dict[str, Any]:
     """Let a trained model's objective choose on dev what gradients do not teach; the model is left in eval mode.
 
     Raises:
@@ -58,7 +58,7 @@ def finish(model: Model, dev: Manifest, recordings: Recordings) -> dict[str, Any
 def evaluate(
     model: Model,
     manifest: Manifest,
-    recordings: Recordings | None = None,
+    recordings: Sound | None = None,
     predictions: Sequence[Prediction] | None = None,
 ) -> Scores:
     """Score a model on every utterance of a manifest.

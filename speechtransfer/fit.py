@@ -15,8 +15,9 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from speechtransfer.activations import of_frozen
 from speechtransfer.audio import Recordings
-from speechtransfer.batches import TrainingBatches, item_seed
+from speechtransfer.batches import Sound, TrainingBatches, item_seed
 from speechtransfer.encoders.contract import Augment
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import evaluate
@@ -69,7 +70,10 @@ class _Run:
         recordings: Recordings,
         folder: Path | None = None,
     ) -> None:
-        self.plan, self.dev, self.settings, self.recordings = plan, dev, settings, recordings
+        self.plan, self.dev, self.settings = plan, dev, settings
+        self.recordings: Sound = recordings
+        if settings.cache:
+            self.recordings = of_frozen(model, plan, (*train, *dev), recordings)
         self.accelerator = _accelerator(settings, folder)
         if self.accelerator.num_processes > 1:
             raise SettingsError("training runs in one process: start it without a multi-process launcher.")
@@ -78,7 +82,7 @@ class _Run:
             masks.freq_masks, masks.freq_width, masks.time_masks, masks.time_width, masks.time_ratio
         )
         self.metric, self.direction = model.objective.select
-        self.batches = TrainingBatches(train, recordings, settings.batches, settings.seed, model.fits)
+        self.batches = TrainingBatches(train, self.recordings, settings.batches, settings.seed, model.fits)
         optimizer = make_optimizer(model, plan, settings)
         self.model: Model
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -86,7 +90,7 @@ class _Run:
 
     def augment(self, batch: Batch, epoch: int, progress: float) -> Augment | None:
         """SpecAugment with a seed for each item of the batch, once its time has come."""
-        if progress < self.settings.masks.after:
+        if progress < self.settings.masks.after or self.recordings.start is not None:
             return None
         seeds = [item_seed(self.settings.seed, epoch, f"mask/{name}") for name in batch.ids]
         return lambda values, lengths: self.masks(values, lengths, seeds)
@@ -129,7 +133,7 @@ class _Run:
         began, seconds = time.perf_counter(), 0.0
         for count, (epoch, _, batch) in enumerate(self.stream(Progressed()), 1):
             self.backward(batch, epoch, 1.0)
-            seconds += float(batch.lengths.sum()) / self.recordings.sample_rate
+            seconds += float(batch.lengths.sum()) * self.recordings.period
             if count == _TIMED_BATCHES:  # what came before was to warm up; loading counts as it will in training
                 began, seconds = time.perf_counter(), 0.0
             if count == 2 * _TIMED_BATCHES:
@@ -199,6 +203,7 @@ def fit(
     Raises:
         DataError: an empty split, a loss that is not finite, a full disk.
         SettingsError: settings that cannot train.
+        PlanError: a cache, and no frozen block.
     """
     settings = settings or FitSettings()
     if not len(train) or not len(dev):

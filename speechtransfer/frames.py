@@ -37,6 +37,10 @@ class Frames:
         return Frames(self.values[chosen], self.lengths[chosen], self.period, taps)
 
 
+#: As a batch's ``start``: it holds the encoder's own output, for the objective.
+OUTPUT = "objective"
+
+
 class Piece(NamedTuple):
     """One utterance within an item's sound: its id, and from which second to which it is heard there."""
 
@@ -57,7 +61,7 @@ class Batch:
         fields: per field name (``text``, ``label``, ``language``, ``speaker``, ``domain``) one value
             an item, None where the item lacks it.
         start: name of the block that ``wave`` is the input of, when it holds cached activations
-            (B, T, D) with ``lengths`` in frames; None for sound.
+            (B, T, D) with ``lengths`` in frames, or ``OUTPUT``; None for sound.
         pieces: the utterances of each item in training, in order: several where sounds were joined end to end.
     """
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from speechtransfer.encoders.contract import Augment, Encoder
-from speechtransfer.frames import Batch, Frames
+from speechtransfer.errors import PlanError
+from speechtransfer.frames import OUTPUT, Batch, Frames
 from speechtransfer.manifest import Utterance
 from speechtransfer.objectives.contract import Objective, Prediction
 
@@ -20,7 +21,15 @@ class Model(nn.Module):
         self.objective = objective
 
     def frames(self, batch: Batch) -> Frames:
-        """The encoder's output for a batch of sound, or of cached activations."""
+        """The encoder's output for a batch of sound, or of cached activations.
+
+        Raises:
+            PlanError: the objective reads a block that cached activations are past.
+        """
+        if batch.start == OUTPUT:
+            if self.objective.taps:
+                raise PlanError(f"{self.objective.taps[0]} is tapped, but the activations are cached after it.")
+            return Frames(batch.wave, batch.lengths, self.encoder.period)
         return self.encoder.run(batch.wave, batch.lengths, start=batch.start, taps=self.objective.taps)
 
     def forward(self, batch: Batch, progress: float = 0.0, augment: Augment | None = None) -> dict[str, Tensor]:

@@ -61,6 +61,8 @@ class FitSettings:
         checkpoint_every: steps between checkpoints; 0 writes them at evaluations only.
         seed: of the training; the split has its own.
         threads: of torch on the CPU; 0 leaves its default.
+        cache: compute what the frozen first blocks of the encoder make of each recording once, and train from
+            that: many times faster, but nothing before them can be augmented.
         tensorboard: also write TensorBoard events into the run folder.
     """
 
@@ -84,6 +86,7 @@ class FitSettings:
     seed: int = 1
     threads: int = 0
     tensorboard: bool = False
+    cache: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train.
@@ -105,6 +108,11 @@ class FitSettings:
                 raise SettingsError(f"{name}={budget} must be above zero.")
         if self.threads < 0 or not 0 <= self.seed < 2**63:
             raise SettingsError(f"threads={self.threads} and seed={self.seed} must be whole numbers from zero up.")
+        if self.cache and (self.batches.changes or self.masks.freq_masks or self.masks.time_masks):
+            raise SettingsError(
+                "cache: what is kept is past all that changes sound. Set batches.speeds=1.0, batches.join=0, no "
+                "surroundings, masks.freq_masks=0 and masks.time_masks=0; or leave out cache."
+            )
         if not 0 <= self.warmup < 1:
             raise SettingsError(f"warmup={self.warmup} must be in [0, 1).")
         for name, hint in get_type_hints(FitSettings).items():

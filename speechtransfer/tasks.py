@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from speechtransfer.activations import Heard, keep
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.doctor import examine, require
@@ -17,7 +18,6 @@ from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import Classify, Ctc, Distil, Objective, Sum
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
-from speechtransfer.teacher import hear
 from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
@@ -119,7 +119,7 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
         if recipe.distillation.teacher is not None:
             encoder = load_encoder(recipe.distillation.teacher)
             own = recordings if encoder.sample_rate == recordings.sample_rate else Recordings(encoder.sample_rate)
-            teacher = hear(encoder, rows, own, recipe.distillation.block)
+            teacher = Heard(keep(encoder, rows, own, recipe.distillation.block, "float16"))
             parts["teacher"] = (recipe.distillation.weight, Distil(teacher.width, teacher))
         return Sum(**parts) if len(parts) > 1 else parts["asr"][1]
 

@@ -19,12 +19,12 @@ PACKAGE = ROOT / "speechtransfer"
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
     0: ("files", "manifest", "ngram", "overrides", "score", "text"),
-    1: ("audio", "augmentation", "ctc", "decode", "features", "frames", "splits", "weights"),
+    1: ("audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "transfer"),
     4: (
-        *("align", "checkpoint", "doctor", "embedding", "evaluate", "offers", "resume", "schedule", "sources"),
-        *("stream", "teacher"),
+        *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "offers", "resume", "schedule"),
+        *("sources", "stream"),
     ),
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
@@ -41,8 +41,8 @@ WITHIN_A_LAYER = {
     ("offers", "checkpoint"): "a run folder is a source",
     ("offers", "sources"): "a listing is of what loading finds",
     ("sources", "checkpoint"): "a run folder is a source",
-    ("teacher", "checkpoint"): "what is kept is described in JSON, as in a run folder",
-    ("teacher", "evaluate"): "both fill a batch with as much sound",
+    ("activations", "checkpoint"): "what is kept is described in JSON, as in a run folder",
+    ("activations", "evaluate"): "both fill a batch with as much sound",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("report", "pictures"): "the report shows them",
     ("report", "rundata"): "the report reads a run folder through it",
@@ -88,7 +88,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("errors", "files", "manifest", "ngram", "overrides", "splits"), frozenset()),
+    **dict.fromkeys(("bucketing", "errors", "files", "manifest", "ngram", "overrides", "splits"), frozenset()),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
     "frames": frozenset({"torch"}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,10 @@ from torch import Tensor
 
 from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.batches import BatchSettings, TrainingBatches
-from speechtransfer.encoders.conformer import Conformer, ConformerSettings
-from speechtransfer.errors import DataError, PlanError
-from speechtransfer.features import MelSettings
+from speechtransfer.errors import PlanError
 from speechtransfer.frames import Batch, Frames, Piece
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.objectives import KINDS, Distil
-from speechtransfer.teacher import hear
 
 torch.set_num_threads(1)
 RATE = 16_000
@@ -147,9 +143,6 @@ def test_without_a_teacher_it_says_so_and_it_answers_nothing() -> None:
     assert loaded.unfit(Utterance(Path("a.wav")), 1) is None
 
 
-# What a teacher hears, kept on disk.
-
-
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Utterance, ...]:
     """Synthetic noise: two recordings, and a span of the second."""
@@ -159,80 +152,6 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Utterance, ..
         write_wav(tmp_path / name, 0.1 * rng.standard_normal(int(seconds * RATE)), RATE)
     one, two = tmp_path / "one.wav", tmp_path / "two.wav"
     return Utterance(one), Utterance(two), Utterance(two, 0.2, 0.9)
-
-
-def teacher() -> Conformer:
-    torch.manual_seed(0)
-    sizes = ConformerSettings(MelSettings(n_mels=24), width=8, layers=2, heads=2, kernel=3, expansion=1)
-    return Conformer(sizes)
-
-
-@pytest.mark.parametrize("block", [None, "layer0"])
-def test_what_was_heard_is_what_the_encoder_gives_standardised(rows: tuple[Utterance, ...], block: str | None) -> None:
-    encoder, recordings = teacher(), Recordings(RATE)
-    heard = hear(encoder, rows, recordings, block)
-    assert (heard.width, heard.period) == (8, 0.04)
-    encoder.eval()
-    every, found = [], []
-    for row in rows:
-        wave = torch.from_numpy(recordings(row))[None]
-        with torch.inference_mode():
-            every.append(encoder.run(wave, torch.tensor([wave.shape[1]]), stop=block).values[0])
-        values = heard.heard(row.id)
-        assert values is not None
-        assert values[1] == pytest.approx(recordings.seconds(row))
-        found.append(values[0])
-    together = torch.cat(every)
-    given = torch.cat(found)
-    assert given.mean(0).abs().max() < 1e-3
-    assert (given.std(0, correction=0) - 1).abs().max() < 1e-3
-    # Kept in half precision.
-    assert torch.allclose(given * together.std(0, correction=0) + together.mean(0), together, atol=4e-3)
-    assert heard.heard("another") is None
-
-
-def test_a_teacher_listens_once(rows: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    first = hear(teacher(), rows, Recordings(RATE))
-    monkeypatch.setattr(Conformer, "forward", lambda *given: pytest.fail("it listens again"))
-    again = hear(teacher(), rows[::-1], Recordings(RATE))
-    moved = tmp_path / "elsewhere.wav"
-    moved.write_bytes(rows[0].audio.read_bytes())
-    elsewhere = hear(teacher(), (replace(rows[0], audio=moved), *rows[1:]), Recordings(RATE))
-    one, two, three = first.heard(rows[0].id), again.heard(rows[0].id), elsewhere.heard(str(moved))
-    assert one is not None
-    assert two is not None
-    assert three is not None
-    assert torch.equal(one[0], two[0])
-    assert torch.equal(one[0], three[0])
-
-
-def test_another_teacher_block_or_sound_is_heard_anew(rows: tuple[Utterance, ...], tmp_path: Path) -> None:
-    hear(teacher(), rows, Recordings(RATE))
-    hear(teacher(), rows, Recordings(RATE), "layer0")
-    hear(teacher(), rows[:2], Recordings(RATE))
-    other = teacher()
-    with torch.no_grad():
-        next(other.parameters()).add_(1e-3)
-    hear(other, rows, Recordings(RATE))
-    write_wav(rows[0].audio, np.full(RATE, 0.1), RATE)
-    hear(teacher(), rows, Recordings(RATE))
-    assert len(list((tmp_path / "cache" / "teachers").iterdir())) == 5
-
-
-def test_an_interrupted_hearing_leaves_nothing(
-    rows: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def fail(*given: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Conformer, "forward", fail)
-    with pytest.raises(DataError, match=r"teachers.*No space left on device.*SPEECHTRANSFER_CACHE"):
-        hear(teacher(), rows, Recordings(RATE))
-    assert not list((tmp_path / "cache" / "teachers").iterdir())
-    with pytest.raises(DataError, match="nothing to hear"):
-        hear(teacher(), (), Recordings(RATE))
-    with pytest.raises(PlanError, match="no block 'layer7'"):
-        hear(teacher(), rows, Recordings(RATE), "layer7")
 
 
 def test_training_batches_say_where_each_utterance_is_heard(rows: tuple[Utterance, ...]) -> None:

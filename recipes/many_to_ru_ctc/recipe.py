@@ -1,0 +1,25 @@
+"""The source `many` to Russian: two minutes, four, and all of one voice's training split.
+
+Command: speechtransfer run recipes/many_to_ru_ctc
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.schedule import FitSettings
+from speechtransfer.transfer import Rule, Transfer
+
+ALL = Recipe(
+    name="many_to_ru_ctc",
+    data=("debian:asterisk-ru",),
+    source="many",
+    language="rus",
+    transfer=Transfer((Rule(r"encoder\..*"), Rule(r"objective\..*"))),
+    settings=FitSettings(epochs=20, lr=1e-3, evaluations=5),
+    scratch=Scratch(rates=(2.5e-4, 5e-4, 1e-3), search=0.5, factor=3.0, folds=1),
+    language_model=6,
+)
+FOUR = replace(ALL, train_minutes=4.0, settings=replace(ALL.settings, epochs=32), scratch=replace(ALL.scratch, folds=2))
+TWO = replace(FOUR, train_minutes=2.0, settings=replace(ALL.settings, epochs=48))
+RECIPES = {"2min": TWO, "4min": FOUR, "all": ALL}

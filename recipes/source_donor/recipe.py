@@ -1,0 +1,27 @@
+"""Sources that differ in their languages alone: fourteen minutes of English, of Romance, or of both.
+
+Command: speechtransfer run recipes/source_donor --out runs/source_donor
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.batches import BatchSettings
+from speechtransfer.recipe import Recipe, Scratch, scratch_transfer
+from speechtransfer.schedule import FitSettings
+
+ENGLISH = Recipe(
+    name="source_donor",
+    data=("debian:asterisk-en",),
+    source="random:conformer",
+    transfer=scratch_transfer(),
+    settings=FitSettings(epochs=80, lr=1e-3, warmup=0.05, evaluations=8, batches=BatchSettings(seconds=30, join=10)),
+    train_minutes=14.0,
+    folds=16,
+    run_folds=(0,),
+    split_by="prompt",
+    scratch=Scratch(folds=0),
+)
+ROMANCE = replace(ENGLISH, data=("debian:asterisk-es", "debian:asterisk-fr", "debian:asterisk-it"))
+ALL = replace(ENGLISH, data=(*ENGLISH.data, *ROMANCE.data))
+RECIPES = {"english": ENGLISH, "romance": ROMANCE, "all": ALL}
