@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from speechtransfer.batches import BatchSettings
 from speechtransfer.recipe import Recipe
-from speechtransfer.schedule import FitSettings
+from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.transfer import Rule, Transfer
 
 #: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
@@ -21,7 +21,10 @@ def defaults(data: str, source: str, family: str, language: str | None, task: st
         # A label is no letter: rows of the source's output layer mean nothing here.
         frozen = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
         head = whole if family == "dnn" else frozen
-        settings = FitSettings(epochs=20, lr=3e-3, batches=BatchSettings(seconds=20))
+        settings = FitSettings(epochs=60, lr=3e-3, batches=BatchSettings(seconds=20))
+        if head is frozen:  # what it makes of a clip is the same in every epoch, as long as the clip is
+            plain = replace(settings.batches, speeds=(1.0,))
+            settings = replace(settings, batches=plain, masks=MaskSettings(freq_masks=0, time_masks=0), cache=True)
         return Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
     if family == "whisper":
         # As recipes/whisper_tiny_en_to_it_ctc: rates chosen on French, joining on Russian.

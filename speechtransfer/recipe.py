@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.continuing import refuse_other_run
 from speechtransfer.encoders.contract import Encoder
@@ -19,7 +20,7 @@ from speechtransfer.manifest import write_ledger
 from speechtransfer.objectives.classify import Pooling
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
-from speechtransfer.schedule import FitSettings
+from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.transfer import Rule, Transfer
@@ -248,6 +249,9 @@ def _baseline(recipe: Recipe, out: Path, fold: int | None, encoder: Encoder, tas
     """Scratch on one fold (None: the only one); the rate is searched for on the first and kept for the others."""
     rates, home = recipe.scratch.rates, out / "baselines" / "scratch"
     scratch, settings = scratch_transfer(recipe.transfer.cut), _seeded(recipe, fold or 0)
+    if settings.cache:  # nothing of it is frozen; and what learns from sound itself has a right to changed sound
+        changed = replace(settings.batches, speeds=BatchSettings().speeds)
+        settings = replace(settings, cache=False, batches=changed, masks=MaskSettings())
     chosen = out / "baselines" / "scratch_rate.json"
     if len(rates) > 1 and not chosen.is_file():
         metric, direction = task.objective().select

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -229,3 +230,16 @@ def test_two_tables_or_none(tmp_path: Path) -> None:
     table(tmp_path, "file,text\na.wav,yes\n", "metadata.tsv")
     with pytest.raises(DataError, match=r"both metadata\.csv and metadata\.tsv"):
         corpora.load(table(tmp_path, "file,text\na.wav,yes\n"))
+
+
+def test_a_name_is_looked_for_in_the_users_folders_of_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As sources are; what lies here by that name goes first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPEECHTRANSFER_DATA", f"{tmp_path / 'one'}{os.pathsep}{tmp_path / 'two'}")
+    with pytest.raises(DataError, match=r"words: no such file or folder, nor one under \$SPEECHTRANSFER_DATA"):
+        corpora.load("words")
+    clip(tmp_path / "two" / "words" / "yes" / "a.wav")
+    assert corpora.detect("words") == "classes"
+    assert [row.audio for row in corpora.load("words")] == [tmp_path / "two" / "words" / "yes" / "a.wav"]
+    clip(tmp_path / "words" / "no" / "b.wav")
+    assert [row.label for row in corpora.load("words")] == ["no"]

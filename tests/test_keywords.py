@@ -6,20 +6,27 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from speechtransfer import cli
 from speechtransfer.audio import write_wav
+from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import load
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.files import read_lines
 from speechtransfer.objectives import Classify
-from speechtransfer.recipe import Recipe
+from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.tasks import fold_task, open_corpus
+from speechtransfer.trial import Outcome
+
+recipes = import_module("speechtransfer.recipe")
 
 RATE = 16_000
 WORDS = {"high": 2000, "low": 300, "middle": 800}
@@ -27,9 +34,10 @@ SPEAKERS = ("anna", "ben", "carla", "dan", "eva", "finn")
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Drawing takes longer than these trainings."""
     monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    monkeypatch.setenv("SPEECHTRANSFER_CACHE", str(tmp_path / "cache"))  # where activations are kept
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +148,26 @@ def test_frozen_is_the_default_and_letters_are_not_grafted(words: Path) -> None:
     made = recipe(words)
     assert made.transfer.graft == "fresh"
     assert [rule.scale for rule in made.transfer.rules] == [0.0, 1.0]
+    assert made.settings.cache
+    assert not made.settings.batches.changes
+
+
+def test_scratch_learns_from_changed_sound_where_the_frozen_encoder_is_cached(
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[FitSettings] = []
+    trial = recipes.run_trial
+
+    def watched(*given: Any) -> Outcome:
+        seen.append(next(one for one in given if isinstance(one, FitSettings)))
+        return trial(*given)
+
+    monkeypatch.setattr(recipes, "run_trial", watched)
+    made = recipe(words, run_folds=(0,), scratch=Scratch(rates=(1e-3,), factor=1.0, folds=1))
+    recipes.run(replace(made, settings=replace(made.settings, steps=2, epochs=None)), tmp_path / "run")
+    transfer, scratch = seen
+    assert transfer.cache
+    assert not scratch.cache
+    assert scratch.batches.speeds == BatchSettings().speeds
+    assert scratch.masks == MaskSettings()
+    assert list((tmp_path / "cache" / "activations").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,18 +34,26 @@ IMPORTERS: dict[str, Importer] = {
 """By name, in the order in which they are asked whether DATA is theirs."""
 
 
+def _found(data: str) -> str:
+    """DATA itself where there is such a path; otherwise what lies by that name in a folder of the variable."""
+    roots = filter(None, os.environ.get("SPEECHTRANSFER_DATA", "").split(os.pathsep))
+    places = [] if Path(data).exists() or Path(data).is_absolute() else [Path(root) / data for root in roots]
+    return next((str(place) for place in places if place.exists()), data)
+
+
 def detect(data: str) -> str:
     """Name of the format that DATA has: a key of ``IMPORTERS``.
 
     Raises:
         DataError: no such path, or nothing that any importer recognises.
     """
+    data = _found(data)
     for name, importer in IMPORTERS.items():
         if importer.recognises(data):
             return name
     known = "".join(f"\n  {name}: {importer.looks_like}" for name, importer in IMPORTERS.items())
     if not Path(data).exists():
-        raise DataError(f"{data}: no such file or folder. DATA may be:{known}")
+        raise DataError(f"{data}: no such file or folder, nor one under $SPEECHTRANSFER_DATA. DATA may be:{known}")
     raise DataError(f"{data}: is none of the formats that were looked for:{known}\nName one with --format.")
 
 
@@ -57,7 +66,7 @@ def load(
     """Load a corpus; rows + dropped ledger rows = what the corpus holds.
 
     Args:
-        data: a path, or a name such as ``debian:asterisk-ru``.
+        data: a path, a name under ``$SPEECHTRANSFER_DATA``, or a name such as ``debian:asterisk-ru``.
         format: a key of ``IMPORTERS``; None is to find out.
         audio_roots: folders outside DATA that audio may lie in.
         language: ISO 639-3 code of rows that state none.
@@ -65,6 +74,7 @@ def load(
     Raises:
         DataError: an unknown format, or data that cannot be used as they are.
     """
+    data = _found(data)
     name = format or detect(data)
     if name not in IMPORTERS:
         raise DataError(f"{name!r} is no format; the formats are {', '.join(IMPORTERS)}.")
