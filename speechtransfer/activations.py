@@ -53,7 +53,7 @@ class Activations:
         self.start: str | None = start
         self.width, self.period = int(index["width"]), float(index["period"])
         self.mean, self.deviation = (torch.tensor(index[name]) for name in ("mean", "deviation"))
-        self._frames = np.memmap(folder / _FRAMES, dtype=index["type"], mode="r").reshape(-1, self.width)
+        self._frames = np.memmap(folder / _FRAMES, dtype=index["dtype"], mode="r").reshape(-1, self.width)
         self._spans: dict[str, tuple[int, int, float]] = {name: index["spans"][one] for name, one in sounds.items()}
 
     def __contains__(self, name: str) -> bool:
@@ -87,7 +87,7 @@ def keep(
     rows: Sequence[Utterance],
     recordings: Recordings,
     block: str | None = None,
-    type: Literal["float16", "float32"] = "float32",
+    dtype: Literal["float16", "float32"] = "float32",
 ) -> Activations:
     """What a frozen encoder makes of every row, from the user's cache where it was made before.
 
@@ -99,7 +99,7 @@ def keep(
         rows: the recordings.
         recordings: a reader at the encoder's sample rate.
         block: whose output is wanted; None is the last.
-        type: of the values kept.
+        dtype: of the values kept.
 
     Raises:
         PlanError: no such block.
@@ -110,9 +110,9 @@ def keep(
         raise DataError("there is no recording to run the encoder on: the split is empty.")
     whole = block in (None, encoder.blocks[-1])
     prefix = (copy.deepcopy(encoder) if whole else encoder.cut(str(block))).eval()
-    following = encoder.blocks[len(prefix.blocks) :]
+    start = (*encoder.blocks, OUTPUT)[len(prefix.blocks)]
     sounds = {row.id: f"{content_hash(row.audio)} {row.start} {row.end}" for row in rows}
-    digest = hashlib.sha256(json.dumps([prefix.family, prefix.settings(), type, sorted(sounds.values())]).encode())
+    digest = hashlib.sha256(json.dumps([prefix.family, prefix.settings(), dtype, sorted(sounds.values())]).encode())
     for name, value in prefix.state_dict().items():  # the weights themselves: random ones have no checkpoint
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     folder = cache_folder() / "activations" / digest.hexdigest()[:16]
@@ -120,18 +120,20 @@ def keep(
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".keep-") as work:
-                _write(prefix, Manifest(tuple(rows)), recordings, sounds, Path(work, "kept"), type)
+                _write(prefix, Manifest(tuple(rows)), recordings, sounds, Path(work, "kept"), dtype)
                 Path(work, "kept").rename(folder)
         except OSError as error:
+            if (folder / _INDEX).is_file():  # another process was quicker
+                return Activations(folder, sounds, start)
             raise DataError(
                 f"{folder}: cannot be written ({error.strerror}). Free some space, or name another folder in "
                 "$SPEECHTRANSFER_CACHE."
             ) from error
-    return Activations(folder, sounds, following[0] if following else OUTPUT)
+    return Activations(folder, sounds, start)
 
 
 def _write(
-    encoder: Encoder, manifest: Manifest, recordings: Recordings, sounds: Mapping[str, str], folder: Path, type: str
+    encoder: Encoder, manifest: Manifest, recordings: Recordings, sounds: Mapping[str, str], folder: Path, dtype: str
 ) -> None:
     """Every row's frames one after the other, then the index."""
     folder.mkdir()
@@ -146,7 +148,7 @@ def _write(
         for batch in track(batches, f"{encoder.card.id} listens", console=shown, transient=True):
             frames = encoder(batch.wave.to(device), batch.lengths.to(device))
             for name, values, length in zip(batch.ids, frames.values, frames.lengths.tolist(), strict=True):
-                kept = values[:length].cpu().to(getattr(torch, type))
+                kept = values[:length].cpu().to(getattr(torch, dtype))
                 file.write(kept.numpy().tobytes())
                 spans[sounds[name]] = (count, count + length, seconds[name])
                 count += length
@@ -156,7 +158,7 @@ def _write(
     deviation = (squares / max(count, 1) - mean.square()).clamp(min=_LEAST_DEVIATION**2).sqrt()
     moments = {"mean": mean.tolist(), "deviation": deviation.tolist()}
     write_json(
-        folder / _INDEX, {"type": type, "width": encoder.width, "period": encoder.period, **moments, "spans": spans}
+        folder / _INDEX, {"dtype": dtype, "width": encoder.width, "period": encoder.period, **moments, "spans": spans}
     )
 
 

@@ -97,6 +97,8 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         language="eng",
         tests={},
         train_minutes=None,
+        train_clips=None,
+        speaker_pattern=None,
         folds=2,
         run_folds=(0,),
         settings=settings,

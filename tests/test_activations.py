@@ -18,7 +18,7 @@ from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.evaluate import predict
 from speechtransfer.features import MelSettings
 from speechtransfer.fit import fit
-from speechtransfer.frames import OUTPUT
+from speechtransfer.frames import OUTPUT, Frames
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify
@@ -68,7 +68,7 @@ def test_what_is_kept_is_what_the_encoder_gives(rows: tuple[Utterance, ...], blo
 
 
 def test_a_teachers_frames_are_standardised(rows: tuple[Utterance, ...]) -> None:
-    kept = keep(encoder(), rows, Recordings(RATE), type="float16")
+    kept = keep(encoder(), rows, Recordings(RATE), dtype="float16")
     heard = Heard(kept)
     found = [heard.heard(row.id) for row in rows]
     values = torch.cat([one[0] for one in found if one is not None])
@@ -95,7 +95,7 @@ def test_another_encoder_block_type_or_sound_is_heard_anew(rows: tuple[Utterance
     keep(encoder(), rows, Recordings(RATE))
     keep(encoder(), rows, Recordings(RATE), "layer0")
     keep(encoder(), rows[:2], Recordings(RATE))
-    keep(encoder(), rows, Recordings(RATE), type="float16")
+    keep(encoder(), rows, Recordings(RATE), dtype="float16")
     other = encoder()
     with torch.no_grad():
         next(other.parameters()).add_(1e-3)
@@ -103,6 +103,21 @@ def test_another_encoder_block_type_or_sound_is_heard_anew(rows: tuple[Utterance
     write_wav(rows[0].audio, np.full(RATE, 0.1), RATE)
     keep(encoder(), rows, Recordings(RATE))
     assert len(list((tmp_path / "cache" / "activations").iterdir())) == 6
+
+
+def test_two_processes_may_make_the_same_at_once(
+    rows: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    forward = Conformer.forward
+
+    def slow(self: Conformer, *given: torch.Tensor) -> Frames:
+        monkeypatch.setattr(Conformer, "forward", forward)
+        keep(encoder(), rows, Recordings(RATE))  # the other one
+        return forward(self, *given)
+
+    monkeypatch.setattr(Conformer, "forward", slow)
+    assert len(keep(encoder(), rows, Recordings(RATE))(rows[0])) == 16
+    assert len(list((tmp_path / "cache" / "activations").iterdir())) == 1
 
 
 def test_an_interrupted_hearing_leaves_nothing(

@@ -25,9 +25,10 @@ def main() -> None:
             wave, rate = soundfile.read(spoken.name)
         name = f"clips/{number:02d}.ogg"
         soundfile.write(here / name, wave, rate, format="OGG", subtype="VORBIS")
-        rows.append((name, line, "eng"))
+        # The label stands for a keyword: whether few words are said, or more.
+        rows.append((name, line, "few" if len(line.split()) < 3 else "more", "eng"))
     with (here / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("file_name", "text", "language"), *rows])
+        csv.writer(file).writerows([("file_name", "text", "label", "language"), *rows])
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Distil(Objective):
         self.output: nn.Linear | None = None
 
     def attach(self, width: int, period: float) -> None:
-        """Build the layer (teacher's width, width) that is dropped after training."""
+        """Build the layer (teacher's width, width); after training it is of no use to anyone."""
         self.output = nn.Linear(width, self.width)
 
     def _layer(self) -> nn.Linear:

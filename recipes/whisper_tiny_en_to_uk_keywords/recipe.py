@@ -1,0 +1,17 @@
+"""Whisper tiny.en's frozen encoder to ten Ukrainian digits by 88 speakers; five folds by speaker.
+
+Command: SPEECHTRANSFER_DATA=... SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_uk_keywords
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.defaults import defaults
+from speechtransfer.recipe import Scratch
+
+RECIPE = replace(
+    defaults("digits_uk", "openai/whisper-tiny.en", "whisper", "ukr", "keywords"),
+    name="whisper_tiny_en_to_uk_keywords",
+    speaker_pattern=r"/(\w+)\.mp3$",
+    scratch=Scratch(folds=0),
+)
