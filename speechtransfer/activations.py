@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.batches import scoring_batches
 from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.encoders.contract import Encoder
-from speechtransfer.errors import DataError, PlanError
+from speechtransfer.errors import DataError, PlanError, SourceError
 from speechtransfer.evaluate import BATCH_SECONDS
 from speechtransfer.files import cache_folder
 from speechtransfer.frames import OUTPUT
@@ -29,6 +30,8 @@ from speechtransfer.model import Model
 from speechtransfer.transfer import Plan
 
 _INDEX, _FRAMES = "index.json", "frames.raw"
+#: Of the two files; what another version kept is not looked at.
+_FORMAT = 1
 #: A channel that hardly moves is left nearly as it is, not blown up to noise.
 _LEAST_DEVIATION = 1e-3
 
@@ -112,24 +115,36 @@ def keep(
     prefix = (copy.deepcopy(encoder) if whole else encoder.cut(str(block))).eval()
     start = (*encoder.blocks, OUTPUT)[len(prefix.blocks)]
     sounds = {row.id: f"{content_hash(row.audio)} {row.start} {row.end}" for row in rows}
-    digest = hashlib.sha256(json.dumps([prefix.family, prefix.settings(), dtype, sorted(sounds.values())]).encode())
+    digest = hashlib.sha256(
+        json.dumps([_FORMAT, prefix.family, prefix.settings(), dtype, sorted(sounds.values())]).encode()
+    )
     for name, value in prefix.state_dict().items():  # the weights themselves: random ones have no checkpoint
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     folder = cache_folder() / "activations" / digest.hexdigest()[:16]
-    if not (folder / _INDEX).is_file():
+    if not _whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".keep-") as work:
                 _write(prefix, Manifest(tuple(rows)), recordings, sounds, Path(work, "kept"), dtype)
                 Path(work, "kept").rename(folder)
         except OSError as error:
-            if (folder / _INDEX).is_file():  # another process was quicker
+            if _whole(folder):  # another process was quicker
                 return Activations(folder, sounds, start)
             raise DataError(
                 f"{folder}: cannot be written ({error.strerror}). Free some space, or name another folder in "
                 "$SPEECHTRANSFER_CACHE."
             ) from error
     return Activations(folder, sounds, start)
+
+
+def _whole(folder: Path) -> bool:
+    """Whether both files are there, and the frames as long as the index says."""
+    try:
+        index = read_json(folder / _INDEX)
+        return bool((folder / _FRAMES).stat().st_size == index["bytes"])
+    except (OSError, SourceError, KeyError, TypeError):
+        return False
 
 
 def _write(
@@ -158,7 +173,15 @@ def _write(
     deviation = (squares / max(count, 1) - mean.square()).clamp(min=_LEAST_DEVIATION**2).sqrt()
     moments = {"mean": mean.tolist(), "deviation": deviation.tolist()}
     write_json(
-        folder / _INDEX, {"dtype": dtype, "width": encoder.width, "period": encoder.period, **moments, "spans": spans}
+        folder / _INDEX,
+        {
+            "dtype": dtype,
+            "bytes": (folder / _FRAMES).stat().st_size,
+            "width": encoder.width,
+            "period": encoder.period,
+            **moments,
+            "spans": spans,
+        },
     )
 
 

@@ -105,6 +105,20 @@ def test_another_encoder_block_type_or_sound_is_heard_anew(rows: tuple[Utterance
     assert len(list((tmp_path / "cache" / "activations").iterdir())) == 6
 
 
+@pytest.mark.parametrize("damage", ["cut", "no index", "other index"])
+def test_what_is_damaged_is_made_again(rows: tuple[Utterance, ...], damage: str, tmp_path: Path) -> None:
+    before = keep(encoder(), rows, Recordings(RATE))(rows[1]).copy()
+    (folder,) = (tmp_path / "cache" / "activations").iterdir()
+    frames, index = folder / "frames.raw", folder / "index.json"
+    if damage == "cut":
+        frames.write_bytes(frames.read_bytes()[:-8])
+    elif damage == "no index":
+        index.unlink()
+    else:
+        index.write_text("[]")
+    assert np.array_equal(keep(encoder(), rows, Recordings(RATE))(rows[1]), before)
+
+
 def test_two_processes_may_make_the_same_at_once(
     rows: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
