@@ -1,7 +1,8 @@
 """Whisper tiny.en's encoder to Italian: it was trained on English alone, so this is a true transfer.
 
 Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_it_ctc
-Expected: CER 7.0% [6.0, 8.2] over five prompt-disjoint folds (4.0 to 9.0% a fold, one training each).
+Expected: CER 7.0% [6.0, 8.2] over five prompt-disjoint folds (4.0 to 9.0% a fold, one training each); scratch 22.7%
+against 9.0% on the first fold.
 """
 
 from speechtransfer.batches import BatchSettings
