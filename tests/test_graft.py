@@ -43,7 +43,7 @@ def test_shared_labels_take_the_donors_rows_whatever_their_place(graft: Any, hal
     if half:
         old = Head(old.weight.half(), old.bias.half(), old.labels, old.contract)
     model, plan = apply(Transfer(graft=graft), old)
-    head, labels = model.objective.head, VOCABULARY.labels
+    head, labels = model.objective.heads["output"], VOCABULARY.labels
     assert plan.shared_labels == tuple(label for label in labels if label in TAKEN)
     assert len(TAKEN) == 5
     for index, label in enumerate(labels):
@@ -114,6 +114,6 @@ def test_pieces_of_words_give_only_what_is_a_character_in_both() -> None:
     old = donor(("\u2581", "\u2581a", "a", "ab", "\u2581the", "b", "<pad>"))
     model, plan = apply(Transfer(graft="shared"), old)
     assert plan.shared_labels == ("", " ", "a", "b")
-    head = model.objective.head
+    head = model.objective.heads["output"]
     assert torch.equal(head.weight[VOCABULARY.labels.index("a")], old.weight[2])
     assert torch.equal(head.weight[VOCABULARY.labels.index(" ")], old.weight[0])
