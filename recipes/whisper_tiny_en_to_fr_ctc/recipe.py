@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from speechtransfer.catalogue import find
 
-RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]["all"]
+SPANISH = find("whisper_tiny_en_to_es_ctc")[1]["asterisk"]
 ASTERISK = replace(
-    RUSSIAN,
+    SPANISH,
     name="whisper_tiny_en_to_fr_ctc",
     data=("debian:asterisk-fr",),
     language="fra",
