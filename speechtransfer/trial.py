@@ -28,6 +28,7 @@ from speechtransfer.objectives import Objective
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.schedule import FitSettings
 from speechtransfer.score import Scores, Transcription, score_labels, score_transcriptions, unseen_floor
+from speechtransfer.text import TextContract
 from speechtransfer.transfer import Plan, Transfer
 
 _TRANSCRIPTION = ("id", "reference", "hypothesis", "group")
@@ -109,6 +110,7 @@ def run_trial(
     metrics = {
         **{name: one.as_dict() for name, one in scores.items()},
         **_facts(task, train.ledger, plan, history),
+        **_floor(task, model.objective.contract),
         "source": {key: value for key, value in source.as_dict().items() if key != "audio"},
         **({"language_model": decoding} if decoding else {}),
         "seconds": round(history.seconds, 1),
@@ -147,7 +149,6 @@ def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: Histo
         "steps": history.steps,
         "best_step": history.best_step,
         "padding_waste": round(history.waste, 4),
-        **_floor(task),
         "not_learnable": len(ledger),
         "trainable_parameters": plan.trainable,
         "device": device_name(),
@@ -157,9 +158,8 @@ def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: Histo
     }
 
 
-def _floor(task: Task) -> dict[str, Any]:
+def _floor(task: Task, contract: TextContract | None) -> dict[str, Any]:
     """The share of the test's characters that training never saw, where the task has characters."""
-    contract = task.objective().contract
     if contract is None:
         return {}
     known = {character for row in task.manifest.split("train") if row.text for character in contract.apply(row.text)}
