@@ -38,8 +38,9 @@ def pooled(outcomes: list[Outcome]) -> Outcome:
         chosen = [one.metrics["language_model"] for one in outcomes]
         counts = {key: sum(one[key] for one in chosen) for key in ("errors", "errors_without", "characters")}
         metrics["language_model"] = {"order": chosen[0]["order"], **counts}
-    # A floor is that of one fold's vocabulary; each fold's own folder has it.
-    metrics.pop("unseen_floor", None)
+    # A floor is that of one fold's vocabulary, thresholds are of one fold's model: its own folder has them.
+    for own in ("unseen_floor", "acceptance", "heads"):
+        metrics.pop(own, None)
     metrics |= {name: one.as_dict() for name, one in scores.items()}
     metrics["folds"] = len(outcomes)
     metrics["peak_memory_mb"] = max(one.metrics["peak_memory_mb"] for one in outcomes)

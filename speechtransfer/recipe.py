@@ -54,6 +54,10 @@ class Keywords:
         dropout: before every layer.
         smoothing: of the targets.
         balanced: rare words weigh as much in the loss as common ones.
+        false_accepts: the share of dev's other recordings that a word's threshold may take for it.
+        windows: how many windows of made-up streams are made around each recording and learnt beside it, with
+            what is no word in them as ``_unknown_`` and ``_silence_``; 0 for a closed set of words.
+        window: seconds of a window; None holds nearly all of the training words.
     """
 
     pooling: Pooling = "mean"
@@ -61,6 +65,18 @@ class Keywords:
     dropout: float = 0.1
     smoothing: float = 0.0
     balanced: bool = True
+    false_accepts: float = 0.001
+    windows: int = 0
+    window: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a window that holds nothing.
+
+        Raises:
+            SettingsError: a number below zero, a window that is not above zero.
+        """
+        if self.windows < 0 or not (self.window is None or self.window > 0):
+            raise SettingsError(f"keywords: windows={self.windows} and window={self.window} must be above zero.")
 
 
 @dataclass(frozen=True)

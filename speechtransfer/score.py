@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -88,12 +88,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Transcription:
-    """What was said and what was recognised (or two labels); ``group`` is what the bootstrap resamples."""
+    """What was said and what was recognised (or two labels); ``group`` is what the bootstrap resamples.
+
+    Of a spotter, ``scores`` are those of each word, and ``accepted`` the words whose threshold was reached.
+    """
 
     id: str
     reference: str
     hypothesis: str
     group: str
+    scores: Mapping[str, float] | None = field(default=None, kw_only=True)
+    accepted: tuple[str, ...] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -342,6 +347,15 @@ def false_accepts_per_hour(events: int, hours: float) -> Estimate:
     return Estimate(events / hours, low, float(chi2.ppf(0.95, 2 * events + 2)) / 2 / hours, events, "an hour")
 
 
+def hours_for(events: int, rate: float) -> float:
+    """The hours in which so many events bound the rate at ``rate`` an hour, one-sided at 95%: 3 / rate for none."""
+    from scipy.stats import chi2
+
+    if not (rate > 0 and events >= 0):
+        raise DataError(f"{rate} events an hour can never be shown. Ask for a rate above 0.")
+    return float(chi2.ppf(0.95, 2 * events + 2)) / 2 / rate
+
+
 def unseen_floor(references: Sequence[str], known: Collection[str], seed: int = 0) -> Estimate:
     """The share of reference characters in no known label: no recogniser with these labels has a lower CER.
 
@@ -361,24 +375,47 @@ def score_transcriptions(rows: Sequence[Transcription], seed: int = 0) -> Scores
 
 
 def score_labels(rows: Sequence[Transcription], seed: int = 0) -> Scores:
-    """Accuracy and macro-F1 of a test set of single labels."""
+    """Accuracy and macro-F1 of a test set of single labels; where words have scores, how they are detected.
+
+    The equal error rate is over trials, every word on every recording. False rejects are over the recordings of
+    words, false accepts over all recordings: those where a word that was not said reached its threshold.
+    """
     texts = [row.reference for row in rows], [row.hypothesis for row in rows], [row.group for row in rows]
     wrong = np.array([row.reference != row.hypothesis for row in rows], dtype=float)
-    metrics = {"accuracy": accuracy(*texts, seed), "macro_f1": macro_f1(*texts, seed)}
+    metrics = {"accuracy": accuracy(*texts, seed), "macro_f1": macro_f1(*texts, seed), **_detection(rows, seed)}
     return Scores(metrics, _rows(rows, ErrorCounts(wrong, np.ones(len(rows)))))
+
+
+def _detection(rows: Sequence[Transcription], seed: int) -> dict[str, Estimate]:
+    metrics: dict[str, Estimate] = {}
+    if not all(row.scores for row in rows):
+        return metrics
+    trials = [
+        (score, word == row.reference, row.group) for row in rows if row.scores for word, score in row.scores.items()
+    ]
+    scores, targets, groups = zip(*trials, strict=True)
+    if len(set(targets)) > 1:
+        metrics["eer"] = eer(scores, targets, groups, seed)
+    if any(row.accepted is None for row in rows):
+        return metrics
+    said = [row for row in rows if row.scores and row.reference in row.scores]
+    if said:
+        missed = [row.reference not in (row.accepted or ()) for row in said]
+        metrics["false_rejects"] = error_rate(missed, np.ones(len(said)), [row.group for row in said], seed)
+    wrong = [any(word != row.reference for word in row.accepted or ()) for row in rows]
+    metrics["false_accepts"] = error_rate(wrong, np.ones(len(rows)), [row.group for row in rows], seed)
+    return metrics
 
 
 def _rows(rows: Sequence[Transcription], counted: ErrorCounts) -> tuple[Row, ...]:
     return tuple(
-        Row(row.id, row.reference, row.hypothesis, row.group, int(errors), int(count))
+        Row(**(vars(row) | {"errors": int(errors), "count": int(count)}))
         for row, errors, count in zip(rows, counted.errors, counted.counts, strict=True)
     )
 
 
-_SCORERS: dict[frozenset[str], Callable[[Sequence[Row], int], Scores]] = {
-    frozenset({"cer", "wer"}): score_transcriptions,
-    frozenset({"accuracy", "macro_f1"}): score_labels,
-}
+#: What scores a test set, by the metric that a task is judged by.
+_SCORERS: dict[str, Callable[[Sequence[Row], int], Scores]] = {"cer": score_transcriptions, "accuracy": score_labels}
 
 
 def pool(scores: Sequence[Scores], seed: int = 0) -> Scores:
@@ -392,7 +429,8 @@ def pool(scores: Sequence[Scores], seed: int = 0) -> Scores:
     if twice:
         raise DataError(f"{twice[0]} was tested twice ({len(twice)} such utterances). Cut disjoint folds.")
     kinds = {frozenset(one.metrics) for one in scores}
-    if len(kinds) != 1 or not kinds <= _SCORERS.keys():
+    scorers = [scorer for metric, scorer in _SCORERS.items() if all(metric in kind for kind in kinds)]
+    if len(kinds) != 1 or not scorers:
         raise DataError(f"{sorted(map(sorted, kinds))} cannot be recomputed from the rows of the folds.")
-    pooled = _SCORERS[kinds.pop()](rows, seed)
+    pooled = scorers[0](rows, seed)
     return Scores(pooled.metrics, pooled.rows, tuple(dict.fromkeys(note for one in scores for note in one.notes)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from speechtransfer.acceptance import RESERVED, Acceptance
 from speechtransfer.activations import Heard, keep
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.corpora import load as load_corpus
@@ -16,10 +17,12 @@ from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import Classify, Ctc, Distil, Objective, Sum
+from speechtransfer.practice import practise
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
 from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
+from speechtransfer.trimming import speech_span, window_for
 
 if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
@@ -113,7 +116,10 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
 
     def build(rows: Sequence[Utterance]) -> Objective:
         if recipe.task == "keywords":
-            return Classify.from_rows(rows, **asdict(recipe.keywords))
+            chosen = asdict(recipe.keywords)
+            acceptance = Acceptance(rate=chosen.pop("false_accepts"), window=chosen.pop("window"))
+            chosen.pop("windows")
+            return Classify.from_rows(rows, acceptance=acceptance, **chosen)
         parts: dict[str, tuple[float, Objective]]
         parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe).items()}
         if recipe.distillation.teacher is not None:
@@ -161,9 +167,12 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed, corpus.recordings)
     if recipe.train_clips is not None:
         manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed, corpus)
+    further = dict(corpus.tests)
+    if recipe.keywords.windows and recipe.task == "keywords":
+        recipe, manifest, further["windows"] = _practised(recipe, manifest, corpus.recordings)
     learnt = [*manifest.split("train"), *manifest.split("dev")]
     own = {name: manifest.split(name) for name in manifest.splits if name not in ("train", "dev")}
-    tests = {**own, **corpus.tests}
+    tests = {**own, **further}
     notes = {name: _notes(learnt, rows) for name, rows in tests.items()}
     spoken = sorted({row.language for row in manifest if row.language})
     language = recipe.language or "+".join(spoken) or None
@@ -208,6 +217,22 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
         raise DataError(f"{clips} recordings of each word are wanted of at most {most}. Ask for less, or for all.")
     kept = {row.id for row in take_each(train, clips, seed, corpus.stratum)}
     return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
+
+
+def _practised(recipe: Recipe, manifest: Manifest, recordings: Recordings) -> tuple[Recipe, Manifest, Manifest]:
+    """Windows of made-up streams beside what is learnt and chosen by, and those of the test as a test of their own."""
+    seconds, rate = recipe.keywords.window, recordings.sample_rate
+    if seconds is None:
+        words = [row for row in manifest.split("train") if row.label not in RESERVED]
+        spans = [speech_span(recordings(row), rate) for row in words]
+        seconds = window_for([(last - first) / rate for first, last in spans])
+    made = {
+        name: practise(manifest.split(name).rows, recordings, seconds, recipe.keywords.windows, recipe.split_seed)
+        for name in ("train", "dev", "test")
+    }
+    known = replace(recipe, keywords=replace(recipe.keywords, window=seconds))
+    tested = Manifest(tuple(replace(row, split="windows") for row in made["test"]))
+    return known, Manifest((*manifest.rows, *made["train"], *made["dev"]), manifest.ledger), tested
 
 
 def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance]) -> tuple[str, ...]:

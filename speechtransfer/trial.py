@@ -96,7 +96,7 @@ def run_trial(
     history = fit(model, plan, train, dev, settings, folder, resume, task.recordings)
     write_lines(folder / "history.jsonl", history.rows)
     source = model.encoder.card
-    decoding = finish(model, dev, task.recordings)
+    chosen = finish(model, dev, task.recordings)
     scores = _test(folder, model, task)
     model.to("cpu")
     learnt = frozenset(map(content_hash, {row.audio for row in (*train, *dev)}))
@@ -112,7 +112,7 @@ def run_trial(
         **_facts(task, train.ledger, plan, history),
         **_floor(task, model.objective.contract),
         "source": {key: value for key, value in source.as_dict().items() if key != "audio"},
-        **({"language_model": decoding} if decoding else {}),
+        **chosen,
         "seconds": round(history.seconds, 1),
         "whole_seconds": round(time.perf_counter() - began, 1),
     }
@@ -136,7 +136,8 @@ def write_predictions(folder: Path, name: str, rows: Manifest, scores: Scores, p
     lines = []
     for row, scored, prediction in zip(rows, scores.rows, predictions, strict=True):
         spans = {"audio": str(row.audio), "start": row.start, "end": row.end}
-        lines.append({**asdict(scored), **spans, "confidence": round(prediction.confidence, 4)})
+        values = {name: value for name, value in asdict(scored).items() if value is not None}
+        lines.append({**values, **spans, "confidence": round(prediction.confidence, 4)})
     write_lines(folder / "predictions" / f"{name}.jsonl", lines)
 
 
@@ -202,6 +203,12 @@ def read_predictions(path: Path) -> list[Transcription]:
         DataError: a line is damaged.
     """
     try:
-        return [Transcription(*(row[name] for name in _TRANSCRIPTION)) for row in read_lines(path)]
+        return [_transcription(row) for row in read_lines(path)]
     except KeyError as error:
         raise DataError(f"{path}: a line has no {error}. Test the run again.") from error
+
+
+def _transcription(row: Mapping[str, Any]) -> Transcription:
+    accepted = row.get("accepted")
+    scores, words = row.get("scores"), None if accepted is None else tuple(accepted)
+    return Transcription(*(row[name] for name in _TRANSCRIPTION), scores=scores, accepted=words)

@@ -18,10 +18,13 @@ PACKAGE = ROOT / "speechtransfer"
 #: A module imports from lower layers only. A folder is one entry: its members know its contract, not each other.
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
-    0: ("files", "manifest", "ngram", "overrides", "score", "text"),
-    1: ("audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "splits", "weights"),
+    0: ("events", "files", "manifest", "ngram", "overrides", "score", "text"),
+    1: (
+        *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "listening"),
+        *("splits", "trimming", "weights"),
+    ),
     2: ("corpora", "encoders", "graft", "objectives"),
-    3: ("batches", "model", "penalty", "transfer"),
+    3: ("batches", "model", "penalty", "practice", "transfer"),
     4: (
         *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "offers", "resume", "schedule"),
         *("sources", "stream"),
@@ -29,13 +32,15 @@ LAYERS: dict[int, tuple[str, ...]] = {
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "tasks"),
-    8: ("__init__", "__main__", "actions", "cli"),
+    8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
 WITHIN_A_LAYER = {
     ("manifest", "files"): "a manifest is written atomically",
     ("features", "frames"): "a front end masks by length",
+    ("listening", "audio"): "a file is examined before it is listened to",
     ("transfer", "model"): "surgery yields a model",
+    ("practice", "batches"): "what an item draws depends on its name alone, everywhere",
     ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
     ("embedding", "evaluate"): "both fill a batch with as much sound",
     ("offers", "checkpoint"): "a run folder is a source",
@@ -55,6 +60,8 @@ WITHIN_A_LAYER = {
     ("cli", "actions.check"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
+    ("cli", "keyword_verbs"): "verbs in a file of their own, for their length",
+    ("keyword_verbs", "actions.spot"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
     ("encoders.waveform", "encoders.waveform_frontend"): "a family's blocks, in a file each for their length",
@@ -66,6 +73,7 @@ WITHIN_A_LAYER = {
 FOR_TYPES_ALONE = {
     ("actions.train", "cli"): "an action takes its verb's dataclass",
     ("actions.use", "cli"): "an action takes its verb's dataclass",
+    ("actions.spot", "keyword_verbs"): "an action takes its verb's dataclass",
     ("continuing", "recipe"): "a run was begun with a recipe",
     ("tasks", "recipe"): "a task is cut as its recipe says",
 }
@@ -74,9 +82,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "transformers": ("encoders", "sources"),
     "huggingface_hub": ("encoders", "sources"),
     "soundfile": ("audio",),
-    "av": ("audio",),
+    "sounddevice": ("listening",),
+    "av": ("audio", "listening"),
     "librosa": ("audio",),
-    "soxr": ("audio",),
+    "soxr": ("audio", "listening"),
     "datasets": ("corpora",),
     "jiwer": ("score",),
     "sklearn": ("score",),
@@ -84,14 +93,16 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scipy": ("augmentation", "score"),
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
-    "tyro": ("cli",),
+    "tyro": ("cli", "keyword_verbs"),
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("bucketing", "errors", "files", "manifest", "ngram", "overrides", "splits"), frozenset()),
+    **dict.fromkeys(
+        ("bucketing", "errors", "events", "files", "manifest", "ngram", "overrides", "splits"), frozenset()
+    ),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
-    "frames": frozenset({"torch"}),
+    **dict.fromkeys(("acceptance", "frames"), frozenset({"torch"})),
     "features": frozenset({"numpy", "torch", "torchaudio", "numba"}),
     "weights": frozenset({"torch", "safetensors"}),
     **dict.fromkeys(("ctc", "decode"), frozenset({"torch", "torchaudio", "numba"})),

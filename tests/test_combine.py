@@ -106,7 +106,7 @@ def test_finish_gives_every_head_its_own_items(monkeypatch: pytest.MonkeyPatch) 
     spanish = batch(("spa",) * 4, ("a",) * 4)
     found = attached(by_language()).finish(iter([(frames(), batch()), (frames(), spanish)]))
     assert seen == [(("u0", "u2"), ("u0", "u1", "u2", "u3")), (("u1", "u3"),)]
-    assert found == {"spa": {"items": 2}, "ces": {"items": 1}}
+    assert found == {"heads": {"spa": {"items": 2}, "ces": {"items": 1}}}
 
 
 def test_with_a_single_answer_a_sum_is_told_as_that_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def batch(text: str) -> Batch:
 def test_it_is_used_where_dev_says_that_it_helps() -> None:
     objective, unclear = reader(), spelt("die katze", {5: "e", 7: "d"})
     assert [one.value for one in objective.predict(unclear)] == ["die ketde"]
-    chosen = objective.finish([(unclear, batch("die katze"))])
+    chosen = objective.finish([(unclear, batch("die katze"))])["language_model"]
     assert chosen["chosen"] is not None
     assert (chosen["errors"], chosen["errors_without"], chosen["characters"]) == (0, 2, 9)
     assert chosen["dev"][0] == {"weight": 0.0, "bonus": 0.0, "errors": 2}
@@ -70,7 +70,7 @@ def test_it_is_used_where_dev_says_that_it_helps() -> None:
 
 def test_it_is_not_used_where_dev_is_as_good_without() -> None:
     objective = reader()
-    chosen = objective.finish([(spelt("die matte"), batch("die matte"))])
+    chosen = objective.finish([(spelt("die matte"), batch("die matte"))])["language_model"]
     assert chosen["chosen"] is None
     assert objective.fusion is None
     assert objective.settings()["language_model"] is None

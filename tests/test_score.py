@@ -23,6 +23,7 @@ from speechtransfer.score import (
     error_rate,
     exact_interval,
     false_accepts_per_hour,
+    hours_for,
     macro_f1,
     paired_difference,
     pool,
@@ -302,6 +303,42 @@ def test_false_accept_bounds_are_the_exact_poisson_ones():
     assert str(none) == "0.00 [0.00, 0.30] an hour"
     with pytest.raises(DataError, match="0 hours"):
         false_accepts_per_hour(1, 0)
+
+
+def test_hours_that_a_claim_needs():
+    assert hours_for(0, 1) == pytest.approx(-np.log(0.05))
+    for events, rate in ((0, 0.5), (3, 2.0), (12, 0.1)):
+        assert false_accepts_per_hour(events, hours_for(events, rate)).high == pytest.approx(rate)
+    with pytest.raises(DataError, match="never be shown"):
+        hours_for(0, 0)
+
+
+def detected(said, scores, accepted, group="g"):
+    best = max(scores, key=scores.get)
+    return Transcription(f"{said}{scores}{group}", said, best, group, scores=scores, accepted=accepted)
+
+
+def test_detection_is_counted_word_by_word_and_recording_by_recording():
+    rows = [
+        detected("a", {"a": 0.9, "b": 0.1}, ("a",), "1"),
+        detected("a", {"a": 0.4, "b": 0.3}, (), "2"),  # a false reject
+        detected("b", {"a": 0.6, "b": 0.7}, ("a", "b"), "3"),  # heard, and a false accept besides
+        detected("_unknown_", {"a": 0.2, "b": 0.1}, (), "4"),
+        detected("_unknown_", {"a": 0.1, "b": 0.8}, ("b",), "5"),  # a false accept
+    ]
+    scores = score_labels(rows)
+    assert (scores["false_rejects"].value, scores["false_rejects"].count) == (1 / 3, 3)
+    assert (scores["false_accepts"].value, scores["false_accepts"].count) == (2 / 5, 5)
+    trials = [(score, word == row.reference) for row in rows for word, score in row.scores.items()]
+    assert scores["eer"].value == eer(*zip(*trials, strict=True)).value
+    assert pool([scores]).metrics == scores.metrics
+
+
+def test_without_scores_or_thresholds_nothing_is_detected():
+    plain = Transcription("1", "a", "a", "1"), Transcription("2", "b", "a", "2")
+    assert set(score_labels(plain).metrics) == {"accuracy", "macro_f1"}
+    rows = [detected("a", {"a": 0.9, "b": 0.1}, None, "1"), detected("b", {"a": 0.2, "b": 0.7}, None, "2")]
+    assert set(score_labels(rows).metrics) == {"accuracy", "macro_f1", "eer"}
 
 
 def test_unseen_characters_bound_the_error_rate_from_below():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -9,12 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechtransfer.acceptance import RESERVED, Acceptance, fit_acceptance, fit_temperature
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames, length_mask, masked_max, masked_mean
 from speechtransfer.manifest import Utterance
 from speechtransfer.objectives.contract import Objective, Prediction
 from speechtransfer.score import Scores, Transcription, score_labels
 from speechtransfer.weights import Head
+
+#: Seconds below which a window holds no word.
+_SHORTEST_WINDOW = 0.5
 
 Pooling = Literal["mean", "max", "attentive"]
 
@@ -48,9 +53,10 @@ class Classify(Objective):
         smoothing: of the targets (Szegedy et al. 2016, arXiv:1512.00567, section 7): the share of the
             target that is spread over all labels.
         weights: of each label in the loss; None weighs all alike.
+        acceptance: when a word counts as said; ``finish`` chooses its thresholds.
 
     Raises:
-        SettingsError: fewer than two labels, a repeated one, or weights that do not fit them.
+        SettingsError: fewer than two labels, a repeated one, no word among them, or weights that do not fit them.
     """
 
     kind = "classify"
@@ -65,6 +71,7 @@ class Classify(Objective):
         dropout: float = 0.1,
         smoothing: float = 0.0,
         weights: Sequence[float] | None = None,
+        acceptance: Acceptance | None = None,
     ) -> None:
         super().__init__()
         if len(labels) < 2 or len(set(labels)) != len(labels):
@@ -77,6 +84,10 @@ class Classify(Objective):
             raise SettingsError("classify: smoothing and dropout must be in [0, 1), hidden widths above zero.")
         self.labels, self.field, self.pooling, self.hidden = tuple(labels), field, pooling, tuple(hidden)
         self.smoothing, self.weights = smoothing, None if weights is None else tuple(weights)
+        self.acceptance = acceptance or Acceptance()
+        self.words = tuple(label for label in labels if label not in RESERVED)
+        if not self.words:
+            raise SettingsError(f"classify: {', '.join(labels)}: none of the labels is a word.")
         self.dropout = nn.Dropout(dropout)
         self.attention: Attention | None = None
         self.layers = nn.ModuleList()
@@ -84,7 +95,12 @@ class Classify(Objective):
 
     @classmethod
     def from_rows(
-        cls, rows: Sequence[Utterance], field: str = "label", balanced: bool = False, **more: Any
+        cls,
+        rows: Sequence[Utterance],
+        field: str = "label",
+        balanced: bool = False,
+        acceptance: Acceptance | None = None,
+        **more: Any,
     ) -> Classify:
         """The labels of training rows; ``balanced`` weighs a label by the inverse of its count (King and Zeng 2001).
 
@@ -96,7 +112,7 @@ class Classify(Objective):
         if len(labels) < 2:
             raise DataError(f"the training rows have {len(labels)} different {field}s; two at least are needed.")
         weights = [len(given) / len(labels) / given.count(label) for label in labels] if balanced else None
-        return cls(labels, field, weights=weights, **more)
+        return cls(labels, field, weights=weights, acceptance=acceptance, **more)
 
     def attach(self, width: int, period: float) -> None:
         """Build pooling, hidden layers and the output layer (labels, width) for frames of any period."""
@@ -126,13 +142,15 @@ class Classify(Objective):
             "dropout": self.dropout.p,
             "smoothing": self.smoothing,
             "weights": None if self.weights is None else list(self.weights),
+            "acceptance": self.acceptance.as_dict(),
         }
 
     @classmethod
     def from_settings(cls, values: Mapping[str, Any]) -> Classify:
         """The inverse of ``settings``; the head is built by ``attach``."""
         known = {name: value for name, value in values.items() if name != "kind"}
-        return cls(**{**known, "hidden": tuple(known["hidden"])})
+        acceptance = Acceptance(**known.get("acceptance") or {})
+        return cls(**{**known, "hidden": tuple(known["hidden"]), "acceptance": acceptance})
 
     def unfit(self, utterance: Utterance, frames: int) -> str | None:
         """No label, a label that is not among the known, or no frame at all."""
@@ -171,20 +189,52 @@ class Classify(Objective):
         return {"classify": (losses * weight).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)}
 
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
-        """Nothing is left to choose."""
-        return {}
+        """Calibrate the probabilities on dev, and choose each word's threshold.
+
+        Where no window is given, it is chosen to hold 95 of 100 of dev's words.
+
+        Returns:
+            ``acceptance``: what was chosen, and on how many recordings.
+        """
+        heard = [(self.logits(frames).cpu(), frames.lengths * frames.period, batch) for frames, batch in dev]
+        said = [label for _, _, batch in heard for label in batch.fields[self.field]]
+        known = [index for index, label in enumerate(said) if label in self.labels]
+        if not known:
+            return {}
+        logits, seconds = torch.cat([one for one, _, _ in heard]), torch.cat([one.cpu() for _, one, _ in heard])
+        targets = torch.tensor([self.labels.index(str(said[index])) for index in known])
+        temperature = fit_temperature(logits[known], targets)
+        scores = self._word_scores(logits, temperature)
+        spoken = [index for index, label in enumerate(said) if label in self.words]
+        window = self.acceptance.window
+        if window is None and spoken:
+            window = max(_SHORTEST_WINDOW, math.ceil(10 * float(torch.quantile(seconds[spoken].double(), 0.95))) / 10)
+        thresholds = fit_acceptance(scores, said, self.words, self.acceptance.rate)
+        self.acceptance = Acceptance(thresholds, temperature, window, self.acceptance.rate)
+        return {"acceptance": {**self.acceptance.as_dict(), "recordings": len(said)}}
+
+    def word_scores(self, frames: Frames) -> Tensor:
+        """(B, words) calibrated probabilities, in the order of ``words``; all labels together have 1."""
+        return self._word_scores(self.logits(frames), self.acceptance.temperature)
+
+    def _word_scores(self, logits: Tensor, temperature: float) -> Tensor:
+        columns = [self.labels.index(word) for word in self.words]
+        return (logits / temperature).softmax(-1)[:, columns]
 
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
-        """The likeliest label of each item and its probability."""
-        probabilities = self.logits(frames).softmax(-1)
-        confidence, places = probabilities.max(-1)
-        return [
-            Prediction(self.labels[place], sure)
-            for place, sure in zip(places.tolist(), confidence.tolist(), strict=True)
-        ]
+        """The likeliest label of each item with its calibrated probability, and those of all words."""
+        logits = self.logits(frames)
+        confidence, places = (logits / self.acceptance.temperature).softmax(-1).max(-1)
+        scores = self._word_scores(logits, self.acceptance.temperature).tolist()
+        found = []
+        for place, sure, row in zip(places.tolist(), confidence.tolist(), scores, strict=True):
+            by_word = {word: round(score, 6) for word, score in zip(self.words, row, strict=True)}
+            accepted = self.acceptance.accepted(by_word) if self.acceptance.thresholds else None
+            found.append(Prediction(self.labels[place], sure, by_word, accepted))
+        return found
 
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
-        """Accuracy and macro-F1; intervals resample speakers where two or more are known, else utterances.
+        """Accuracy, macro-F1 and detection; intervals resample speakers where two or more are known, else utterances.
 
         A label that training never saw is an error, never a row left out.
 
@@ -198,5 +248,6 @@ class Classify(Objective):
             if said is None:
                 raise DataError(f"{row.id}: has no {self.field}, so nothing can be scored on it.")
             group = row.speaker if by_speaker and row.speaker else row.id
-            labelled.append(Transcription(row.id, said, prediction.value, group))
+            scores, accepted = dict(prediction.scores) or None, prediction.accepted
+            labelled.append(Transcription(row.id, said, prediction.value, group, scores=scores, accepted=accepted))
         return score_labels(labelled)

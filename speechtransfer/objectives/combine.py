@@ -91,14 +91,17 @@ class Sum(Objective):
         return losses
 
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
-        """What each objective that predicts chooses on its own items; of one alone, its choice itself."""
+        """What each objective that predicts chooses on its own items, by its name; of one alone, its choice itself."""
         heard = list(dev)
         found = {}
         for name, part in self._parts.items():
             if part.heads:
                 own = [(frames, batch, _of(part, batch)) for frames, batch in heard]
                 found[name] = part.finish((f.select(chosen), b.select(chosen)) for f, b, chosen in own if chosen)
-        return next(iter(found.values())) if len(found) == 1 else {name: one for name, one in found.items() if one}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        chosen = {name: one for name, one in found.items() if one}
+        return {"heads": chosen} if chosen else {}
 
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
         """One prediction an item, from the first objective that is for it.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
+from speechtransfer.acceptance import Acceptance
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Utterance
 from speechtransfer.score import Scores
@@ -18,10 +19,19 @@ from speechtransfer.weights import Head
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an objective makes of one item: ``value`` is its text or label, ``confidence`` in [0, 1]."""
+    """What an objective makes of one item.
+
+    Attributes:
+        value: its text or label.
+        confidence: in [0, 1].
+        scores: of each word that can be spotted, in [0, 1].
+        accepted: the words whose score reaches their threshold; None where there are no thresholds.
+    """
 
     value: str
     confidence: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+    accepted: tuple[str, ...] | None = None
 
 
 class Objective(nn.Module, ABC):
@@ -77,7 +87,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
-        """Choose on dev, after training, what gradients do not teach; gives the choice for ``metrics.json``."""
+        """Choose on dev, after training, what gradients do not teach; gives entries of ``metrics.json``."""
 
     @abstractmethod
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
@@ -86,6 +96,22 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
         """Metrics with intervals of predictions against their utterances, in order."""
+
+
+@runtime_checkable
+class Spots(Protocol):
+    """What an objective has that spots words in a stream.
+
+    Attributes:
+        words: in the order of their scores.
+        acceptance: when one counts as said.
+    """
+
+    words: tuple[str, ...]
+    acceptance: Acceptance
+
+    def word_scores(self, frames: Frames) -> Tensor:
+        """(B, words) in [0, 1]."""
 
 
 #: Every kind of objective by the name that ``objective.json`` keeps; the package fills it.

@@ -134,7 +134,8 @@ class Ctc(Objective):
         """Choose how much the language model counts by the errors on dev; none at all, where that is as good.
 
         Returns:
-            What was chosen, and the character errors on dev of every trial beside the characters there.
+            ``language_model``: what was chosen, and the character errors on dev of every trial beside the
+            characters there; nothing without one.
         """
         if self.language_model is None:
             return {}
@@ -155,7 +156,7 @@ class Ctc(Objective):
             {"weight": trial.weight if trial else 0.0, "bonus": trial.bonus if trial else 0.0, "errors": count}
             for trial, count in zip(trials, errors, strict=True)
         ]
-        return {
+        told = {
             "order": self.language_model.order,
             "chosen": chosen,
             "errors": min(errors),
@@ -163,6 +164,7 @@ class Ctc(Objective):
             "characters": sum(map(len, said)),
             "dev": tried,
         }
+        return {"language_model": told}
 
     def _decoded(self, logits: Tensor, lengths: Tensor, fusion: Fusion | None) -> list[Prediction]:
         paths = greedy(logits, lengths, Vocabulary.blank)

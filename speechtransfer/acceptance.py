@@ -1,0 +1,110 @@
+"""When a word counts as said: calibrated probabilities and a threshold for each word, chosen on dev."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from speechtransfer.errors import SettingsError
+
+#: Labels that are no words: other speech, and no speech. Nothing is ever spotted as one of them.
+UNKNOWN, SILENCE = "_unknown_", "_silence_"
+RESERVED = (UNKNOWN, SILENCE)
+#: Temperatures that are tried. None below 1: a dev split without an error would ask for certainty itself.
+_TEMPERATURES = torch.logspace(0, 1, 101, dtype=torch.float64)
+#: Probabilities are kept this far from 0 and 1 where their logarithms are compared.
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What is chosen on dev after training.
+
+    Attributes:
+        thresholds: of each word's probability.
+        temperature: what logits are divided by before the softmax (Guo et al. 2017, arXiv:1706.04599, eq. 9).
+        window: seconds of sound that hold a word, by which a stream is scored; None is yet to be chosen.
+        rate: share of dev's other recordings that a threshold was allowed to take for its word.
+    """
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperature: float = 1.0
+    window: float | None = None
+    rate: float = 0.001
+
+    def __post_init__(self) -> None:
+        """Refuse values that accept nothing, or anything.
+
+        Raises:
+            SettingsError: a temperature or window that is not above zero, a rate outside [0, 1).
+        """
+        if not (self.temperature > 0 and (self.window is None or self.window > 0) and 0 <= self.rate < 1):
+            raise SettingsError(
+                f"temperature={self.temperature} and window={self.window} must be above zero, "
+                f"the rate of false accepts {self.rate} in [0, 1)."
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; ``Acceptance(**values)`` is the inverse."""
+        return {**asdict(self), "thresholds": dict(self.thresholds)}
+
+    def accepted(self, scores: Mapping[str, float]) -> tuple[str, ...]:
+        """The words whose score reaches their threshold; without thresholds, none."""
+        return tuple(word for word, score in scores.items() if score >= self.thresholds.get(word, math.inf))
+
+
+def fit_temperature(logits: Tensor, targets: Tensor) -> float:
+    """The temperature from 1 on under which (N, K) logits make (N,) targets likeliest."""
+    losses = [functional.cross_entropy(logits.double() / one, targets) for one in _TEMPERATURES]
+    return float(_TEMPERATURES[int(torch.stack(losses).argmin())])
+
+
+def fit_threshold(positives: Sequence[float], negatives: Sequence[float], rate: float) -> float:
+    """A threshold that at most ``rate`` of the negatives reach.
+
+    Between the highest negative that must be refused and the lowest positive above it, half way in log odds:
+    on the data it was fitted on any value between them does the same, and on other data both sides have room.
+
+    Args:
+        positives: scores in [0, 1] where the word was said.
+        negatives: scores where it was not.
+        rate: share of the negatives that may reach the threshold.
+    """
+    ranked = sorted(negatives, reverse=True)
+    allowed = int(rate * len(ranked) + 1e-9)
+    refused = ranked[allowed] if allowed < len(ranked) else 0.0
+    above = [score for score in positives if score > refused]
+    middle = 1 / (1 + math.exp(-(_log_odds(refused) + _log_odds(min(above, default=1.0))) / 2))
+    # At the ends of the scale both have the same log odds; the refused is refused all the same.
+    return max(middle, math.nextafter(refused, math.inf))
+
+
+def _log_odds(probability: float) -> float:
+    kept = min(max(probability, _LEAST), 1 - _LEAST)
+    return math.log(kept / (1 - kept))
+
+
+def fit_acceptance(scores: Tensor, said: Sequence[str | None], words: Sequence[str], rate: float) -> dict[str, float]:
+    """A threshold for each word, from dev's recordings of it and of everything else.
+
+    Args:
+        scores: (N, words) in [0, 1].
+        said: the label of each, which may be no word.
+        words: the columns.
+        rate: as ``fit_threshold``.
+    """
+    rows = scores.double().tolist()
+    return {
+        word: fit_threshold(
+            [row[column] for row, label in zip(rows, said, strict=True) if label == word],
+            [row[column] for row, label in zip(rows, said, strict=True) if label != word],
+            rate,
+        )
+        for column, word in enumerate(words)
+    }

@@ -1,0 +1,98 @@
+"""What spot does: listen to files, a corpus, standard input or the microphone, and say which words are heard."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+from speechtransfer.audio import Recordings
+from speechtransfer.checkpoint import load as load_model
+from speechtransfer.corpora import detect
+from speechtransfer.corpora import load as load_corpus
+from speechtransfer.corpora.contract import is_sound
+from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.events import Event
+from speechtransfer.listening import from_file, from_microphone, from_stream
+from speechtransfer.score import false_accepts_per_hour, hours_for
+from speechtransfer.stream import SpotSettings, Spotter
+
+if TYPE_CHECKING:
+    from speechtransfer.keyword_verbs import Spot
+
+#: A name and its sound, block by block.
+Sound = tuple[str, Iterable[np.ndarray]]
+
+
+def spot(request: Spot) -> int:
+    """Print events as they happen; with ``absent``, how many false accepts there are an hour."""
+    if request.claim is not None and not request.absent:
+        raise SettingsError("--claim is about false accepts: say with --absent that no word is said in the sound.")
+    settings = SpotSettings(request.hop, request.smooth, request.refractory, request.threshold)
+    model = load_model(request.run)
+    began, seconds, count = time.perf_counter(), 0.0, 0
+    for name, blocks in _sounds(request, model.encoder.sample_rate):
+        spotter = Spotter(model, settings)
+        for event in _events(spotter, blocks):
+            count += 1
+            _tell(name, event, request.json)
+        seconds += spotter.windows.seconds
+    took = time.perf_counter() - began
+    # What people read besides the events must not stand among them.
+    words = Console(stderr=True, soft_wrap=True, highlight=False)
+    words.print(f"{count} events in {seconds:.1f} s of sound, heard in {took:.1f} s ({took / max(seconds, 1e-9):.1%})")
+    if request.absent:
+        _judge(words, count, seconds / 3600, request.claim)
+    return 0
+
+
+def _sounds(request: Spot, rate: int) -> Iterator[Sound]:
+    given = request.audio
+    if request.microphone + bool(given) != 1:
+        raise SettingsError("give sound files, a corpus, - for standard input, or --microphone: one of them.")
+    if request.raw is not None and given != ("-",):
+        raise SettingsError("--raw is about standard input: give - in place of files.")
+    if request.microphone:
+        yield "microphone", from_microphone(rate)
+    elif given == ("-",):
+        yield "-", from_stream(sys.stdin.buffer, rate, request.raw)
+    elif len(given) == 1 and not is_sound(Path(given[0])) and not Path(given[0]).is_file():
+        print(f"{given[0]}: read as {detect(given[0])}", file=sys.stderr)
+        recordings = Recordings(rate, budget_bytes=0)
+        for row in load_corpus(given[0], None, request.audio_root):
+            yield row.id, (recordings(row),)
+    else:
+        for name in given:
+            yield name, from_file(Path(name), rate)
+
+
+def _events(spotter: Spotter, blocks: Iterable[np.ndarray]) -> Iterator[Event]:
+    for block in blocks:
+        yield from spotter.push(block)
+    yield from spotter.flush()
+
+
+def _tell(name: str, event: Event, as_json: bool) -> None:
+    line = {"audio": name, "time": round(event.time, 3), "word": event.word, "score": round(event.score, 4)}
+    text = json.dumps(line, ensure_ascii=False) if as_json else "\t".join(map(str, line.values()))
+    print(text, flush=True)
+
+
+def _judge(words: Console, events: int, hours: float, claim: float | None) -> None:
+    """Say the rate with its bound, and refuse a claim that the hours cannot support."""
+    rate = false_accepts_per_hour(events, hours)
+    words.print(
+        f"false accepts: {events} in {hours:.3f} hours, {rate.value:.2f} an hour; with 95% certainty "
+        f"fewer than {rate.high:.2f}"
+    )
+    if claim is not None and rate.high > claim:
+        raise DataError(
+            f"{events} false accepts in {hours:.3f} hours support fewer than {rate.high:.2f} an hour, not {claim:g}. "
+            f"With as many, that needs {hours_for(events, claim):.1f} hours: listen to more, or raise the thresholds."
+        )

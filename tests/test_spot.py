@@ -1,0 +1,158 @@
+"""Spotting by command: words in files, a corpus and standard input; false accepts an hour and what supports them."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechtransfer import cli
+from speechtransfer.acceptance import RESERVED
+from speechtransfer.audio import read, write_wav
+from speechtransfer.checkpoint import load
+from speechtransfer.files import read_lines
+from speechtransfer.objectives import Classify
+
+RATE = 16_000
+WORDS = {"high": 2000, "low": 300}
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def tone(hertz: int, draw: np.random.Generator) -> np.ndarray:
+    time = np.arange(int(draw.uniform(0.3, 0.4) * RATE)) / RATE
+    return 0.3 * np.sin(2 * np.pi * hertz * time) + 0.003 * draw.standard_normal(len(time))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spotter of two synthetic words, with windows of made-up streams."""
+    folder = tmp_path_factory.mktemp("spotter")
+    draw = np.random.default_rng(0)
+    for word, hertz in WORDS.items():
+        for number in range(20):
+            write_wav(folder / "words" / word / f"{number}.wav", tone(hertz, draw), RATE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPEECHTRANSFER_CACHE", str(folder / "cache"))
+        patch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+        command = ("adapt", folder / "words", "--task", "keywords", "--source", "random:conformer", "--out")
+        settings = ("keywords.windows=3", "keywords.hidden=32", "settings.epochs=40")
+        assert call(*command, folder / "run", "--set", *settings) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """high, low, low, high, two seconds apart and in faint noise."""
+    draw = np.random.default_rng(1)
+    pieces = []
+    for word in ("high", "low", "low", "high"):
+        pieces += [np.zeros(2 * RATE), tone(WORDS[word], draw)]
+    wave = np.concatenate([*pieces, np.zeros(RATE)])
+    path = tmp_path_factory.mktemp("stream") / "a.wav"
+    write_wav(path, wave + 0.002 * draw.standard_normal(len(wave)), RATE)
+    return path
+
+
+def test_windows_teach_what_is_no_word(run: Path) -> None:
+    objective = load(run).objective
+    assert isinstance(objective, Classify)
+    assert set(objective.labels) == {*WORDS, *RESERVED}
+    assert objective.words == tuple(sorted(WORDS))
+    assert set(objective.acceptance.thresholds) == set(WORDS)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["acceptance"]["window"] == objective.acceptance.window
+    assert metrics["test"]["accuracy"]["count"] < metrics["windows"]["accuracy"]["count"]
+    assert {"eer", "false_rejects", "false_accepts"} <= metrics["windows"].keys()
+    assert {row["reference"] for row in read_lines(run / "predictions" / "test.jsonl")} == set(WORDS)
+
+
+def test_words_are_heard_once_where_they_are_said(run: Path, stream: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert call("spot", run, stream, "--json", "--threshold", "0.5") == 0
+    printed = capsys.readouterr()
+    events = [json.loads(line) for line in printed.out.splitlines()]
+    assert [event["word"] for event in events] == ["high", "low", "low", "high"]
+    ends = np.cumsum([2.0 + 0.35] * 4)
+    assert np.abs(np.array([event["time"] for event in events]) - ends).max() < 1.0
+    assert all(event["audio"] == str(stream) for event in events)
+    assert "4 events in 10." in printed.err
+
+
+def test_files_and_both_kinds_of_standard_input_say_the_same(
+    run: Path, stream: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wave = read(stream, RATE)
+    held = io.BytesIO()
+    soundfile.write(held, wave, RATE, format="FLAC")
+    bare = np.round(wave * 32768).astype("<i2").tobytes()
+    said = []
+    for data, arguments in ((b"", (stream,)), (held.getvalue(), ("-",)), (bare, ("-", "--raw", RATE))):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+        capsys.readouterr()
+        assert call("spot", run, *map(str, arguments), "--threshold", "0.5") == 0
+        said.append([line.split("\t")[1:] for line in capsys.readouterr().out.splitlines()])
+    assert len(said[0]) == 4
+    assert said[0] == said[1] == said[2]
+
+
+def test_a_corpus_is_heard_recording_by_recording(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert call("spot", run, run.parent / "words", "--threshold", "0.5") == 0
+    printed = capsys.readouterr()
+    lines = [line.split("\t") for line in printed.out.splitlines()]
+    assert len(lines) >= 36
+    assert sum(Path(line[0]).parent.name == line[2] for line in lines) >= 36
+    assert "read as" in printed.err
+
+
+def test_false_accepts_are_counted_with_their_bound(
+    run: Path, stream: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wav(tmp_path / "quiet.wav", 0.002 * np.random.default_rng(0).standard_normal(36 * RATE), RATE)
+    capsys.readouterr()
+    assert call("spot", run, tmp_path / "quiet.wav", "--absent", "--threshold", "0.9") == 0
+    told = capsys.readouterr().err
+    assert "false accepts: 0 in 0.010 hours, 0.00 an hour; with 95% certainty fewer than 299.57" in told
+    assert call("spot", run, stream, "--absent", "--threshold", "0.5") == 0
+    assert "false accepts: 4 in 0.003 hours" in capsys.readouterr().err
+
+
+def test_a_claim_that_the_hours_cannot_support_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wav(tmp_path / "quiet.wav", 0.002 * np.random.default_rng(0).standard_normal(36 * RATE), RATE)
+    command = ("spot", run, tmp_path / "quiet.wav", "--absent", "--threshold", "0.9", "--claim")
+    assert call(*command, "1") == 1
+    assert "With as many, that needs 3.0 hours" in capsys.readouterr().err
+    assert call(*command, "300") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "one of them"),
+        (("a.wav", "--microphone"), "one of them"),
+        (("a.wav", "--raw", "16000"), "--raw is about standard input"),
+        (("a.wav", "--claim", "1"), "--absent"),
+        (("a.wav", "--hop", "9"), "longer than a window"),
+        (("a.wav", "--hop", "0"), "hop=0"),
+        (("missing.wav",), "missing.wav: no such file"),
+    ],
+)
+def test_a_wrong_request_is_said(
+    run: Path, stream: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    given = [str(stream) if one == "a.wav" else one for one in arguments]
+    assert call("spot", run, *given) == 1
+    assert says in capsys.readouterr().err

@@ -1,0 +1,51 @@
+"""Trimming: the whole of the speech is kept, whatever surrounds it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from speechtransfer.trimming import speech_span, window_for
+
+RATE = 16_000
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
+@pytest.mark.parametrize("before", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("after", [0.0, 0.7])
+def test_the_silence_around_a_word_goes_and_none_of_the_word(rate: int, before: float, after: float) -> None:
+    draw = np.random.default_rng(0)
+    sizes = [round(seconds * rate) for seconds in (before, 0.4, after)]
+    word = 0.3 * np.sin(np.arange(sizes[1]) / 3) * np.hanning(sizes[1])
+    wave = np.concatenate([np.zeros(sizes[0]), word, np.zeros(sizes[2])]) + 1e-4 * draw.standard_normal(sum(sizes))
+    first, last = speech_span(wave, rate)
+    loud = np.flatnonzero(np.abs(wave) > 0.02)
+    assert first <= loud[0]
+    assert last > loud[-1]
+    assert first >= sizes[0] - 0.07 * rate
+    assert last <= sizes[0] + sizes[1] + 0.07 * rate
+
+
+def test_a_pause_inside_a_word_stays() -> None:
+    tone, pause = 0.3 * np.sin(np.arange(1600) / 3), np.zeros(4000)
+    first, last = speech_span(np.concatenate([tone, pause, tone]), RATE)
+    assert (first, last) == (0, 7200)
+
+
+def test_noise_without_a_quiet_part_is_kept_whole() -> None:
+    assert speech_span(np.random.default_rng(0).standard_normal(5000), RATE) == (0, 5000)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7])
+def test_very_short_sound_is_kept(length: int) -> None:
+    assert speech_span(np.ones(length, np.float32), RATE) == (0, length)
+
+
+def test_silence_is_kept_whole() -> None:
+    assert speech_span(np.zeros(1600, np.float32), RATE) == (0, 1600)
+
+
+def test_a_window_holds_nearly_all_words_with_room() -> None:
+    assert window_for([0.5] * 100) == pytest.approx(0.8)
+    assert window_for([0.5] * 99 + [9.0]) == pytest.approx(0.8)
+    assert window_for([0.5, 1.0]) == pytest.approx(1.3)
