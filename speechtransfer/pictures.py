@@ -26,9 +26,9 @@ from speechtransfer.features import LogMel, MelSettings
 from speechtransfer.score import Estimate, aligned
 
 SAMPLE_RATE = 16000  # Hz of the wave that `spectrogram` draws
-_INK = "#010203"  # stands for the page's text colour until the SVG is written
+INK = "#010203"  # stands for the page's text colour until the SVG is written
 # Bright enough on black, dark enough on white, and apart for the colour-blind (after Okabe and Ito).
-_LINES = (("#2f81d6", "-", "o"), ("#d97f00", "--", "s"), ("#12a07a", ":", "^"), ("#c8649b", "-.", "D"))
+LINES = (("#2f81d6", "-", "o"), ("#d97f00", "--", "s"), ("#12a07a", ":", "^"), ("#c8649b", "-.", "D"))
 _RANGE_DB = 60.0  # of a spectrogram below its loudest point: what lies under it is the room
 _MEL = MelSettings(kind="htk", sample_rate=SAMPLE_RATE, n_mels=64, n_fft=1024, win_length=400)
 _NOTHING, _SPACE = "∅", "␣"
@@ -175,16 +175,16 @@ def _column(kind: str, said: str, heard: str) -> str:
 
 def curves(lines: Sequence[Curve], title: str, percent: bool = False) -> str:
     """SVG of lines over training steps."""
-    figure, axes = _axes(4.6, 3.0)
+    figure, axes = canvas(4.6, 3.0)
     names = list(dict.fromkeys(line.name for line in lines))
     for line in lines:
-        colour, dash, marker = _LINES[names.index(line.name) % len(_LINES)]
+        colour, dash, marker = LINES[names.index(line.name) % len(LINES)]
         label = None if line.name in axes.get_legend_handles_labels()[1] else line.name
         every = max(1, len(line.steps) // 12)
         axes.plot(line.steps, line.values, dash + marker, color=colour, ms=3.5, markevery=every, label=label)
     axes.set_title(title)
     axes.set_xlabel("step")
-    axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
+    axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     finite = [value for line in lines for value in line.values if np.isfinite(value)]
     if finite and min(finite) > 0 and max(finite) > 30 * min(finite):
         axes.set_yscale("log")
@@ -193,9 +193,9 @@ def curves(lines: Sequence[Curve], title: str, percent: bool = False) -> str:
         axes.yaxis.set_minor_formatter(lambda value, _: "")
     if len(names) > 1:
         for text in axes.legend(frameon=False).get_texts():
-            text.set_color(_INK)
+            text.set_color(INK)
             text.set_parse_math(False)
-    return _svg(figure, f"{title} over training steps: {', '.join(names)}")
+    return svg(figure, f"{title} over training steps: {', '.join(names)}")
 
 
 def confusions(counted: Counter[tuple[str, str]], most: int = 10) -> str:
@@ -215,18 +215,18 @@ def _confusion_map(counted: Counter[tuple[str, str]], most: int) -> str:
         heard[b] += times
     down, across = ([name for name, _ in one.most_common(most)] for one in (said, heard))
     counts = np.array([[counted[a, b] for b in across] for a in down], dtype=float)
-    figure, axes = _axes(1.2 + 0.36 * len(across), 1.0 + 0.36 * len(down))
+    figure, axes = canvas(1.2 + 0.36 * len(across), 1.0 + 0.36 * len(down))
     strength = counts / max(counts.max(), 1.0)
     # One colour, the more opaque the oftener: readable on any page.
-    blue = matplotlib.colors.to_rgb(_LINES[0][0])
+    blue = matplotlib.colors.to_rgb(LINES[0][0])
     axes.imshow(np.dstack([np.broadcast_to(blue, (*counts.shape, 3)), np.sqrt(strength)]), aspect="equal")
     for row, column in zip(*np.nonzero(counts), strict=True):
-        axes.text(column, row, f"{counts[row, column]:.0f}", color=_INK, ha="center", va="center", fontsize=8)
+        axes.text(column, row, f"{counts[row, column]:.0f}", color=INK, ha="center", va="center", fontsize=8)
     axes.set_xticks(range(len(across)), [shown(name) for name in across], parse_math=False)
     axes.set_yticks(range(len(down)), [shown(name) for name in down], parse_math=False)
     axes.set_xlabel("heard")
     axes.set_ylabel("said")
-    return _svg(figure, "Heat map of confusions, said down and heard across")
+    return svg(figure, "Heat map of confusions, said down and heard across")
 
 
 def spectrogram(wave: np.ndarray) -> str:
@@ -234,7 +234,7 @@ def spectrogram(wave: np.ndarray) -> str:
     samples = torch.from_numpy(np.array(wave, dtype=np.float32))[None]
     values, _ = LogMel(_MEL)(samples, torch.tensor([samples.shape[1]]))
     decibels = values[0].numpy().T * (10 / np.log(10))
-    figure, axes = _axes(7.6, 2.6)
+    figure, axes = canvas(7.6, 2.6)
     extent = (0.0, len(wave) / SAMPLE_RATE, 0.0, float(_MEL.n_mels))
     top = float(decibels.max())
     axes.imshow(
@@ -252,23 +252,23 @@ def spectrogram(wave: np.ndarray) -> str:
     axes.set_yticks(bands, [f"{one:g}" for one in hertz / 1000])
     axes.set_ylabel("kHz (mel scale)")
     axes.set_xlabel("seconds")
-    return _svg(figure, "Log-mel spectrogram")
+    return svg(figure, "Log-mel spectrogram")
 
 
-def _axes(width: float, height: float) -> tuple[Figure, matplotlib.axes.Axes]:
+def canvas(width: float, height: float) -> tuple[Figure, matplotlib.axes.Axes]:
     """A figure of so many inches with one pair of axes in the page's ink."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    axes.tick_params(colors=_INK, labelsize=9)
+    axes.tick_params(colors=INK, labelsize=9)
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
-        text.set(color=_INK, fontsize=10)
+        text.set(color=INK, fontsize=10)
     for name, spine in axes.spines.items():
-        spine.set(color=_INK, alpha=0.5, visible=name in ("left", "bottom"))
+        spine.set(color=INK, alpha=0.5, visible=name in ("left", "bottom"))
     return figure, axes
 
 
-def _svg(figure: Figure, label: str) -> str:
-    """The figure as an SVG element that needs nothing from outside and shares no id with its neighbours."""
+def svg(figure: Figure, label: str) -> str:
+    """A figure as an SVG element that needs nothing from outside and shares no id with its neighbours."""
     buffer = io.StringIO()
     described = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # no date: the same run, the same bytes
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label}), warnings.catch_warnings():
@@ -277,7 +277,7 @@ def _svg(figure: Figure, label: str) -> str:
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         figure.savefig(buffer, format="svg", transparent=True, dpi=144, metadata=described)
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows them
     used = set(re.findall(r"#(\w+)", svg))
     svg = re.sub(r'\sid="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)

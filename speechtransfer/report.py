@@ -14,6 +14,7 @@ from typing import Any
 
 from speechtransfer import pictures
 from speechtransfer.audio import probe, read
+from speechtransfer.detections import detections
 from speechtransfer.errors import AudioError
 from speechtransfer.files import write_atomically
 from speechtransfer.manifest import LedgerRow, ledger_counts
@@ -48,6 +49,7 @@ def write_report(folder: Path) -> Path:
         "Learning curves": _learning(run.folder),
         "Examples": _examples(wrong, len(tested), spelled),
         "Confusions": _confusions(wrong, spelled),
+        **{"Detection" if name == "test" else f"Detection: {name}": detections(splits[name]) for name in tests},
         "One utterance": _utterance(run.folder, wrong or tested, spelled),
         "Suspicious references": _suspicious(splits, spelled),
         "Plan": _plan(run.folder / "plan.json"),

@@ -39,6 +39,9 @@ class Heard:
     start: float | None = None
     end: float | None = None
     confidence: float | None = None
+    group: str | None = None
+    scores: dict[str, float] | None = None
+    accepted: list[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse values of the wrong kind while it is known which file they are from."""

@@ -30,7 +30,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("sources", "stream"),
     ),
     5: ("fit",),
-    6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
+    6: ("detections", "pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "tasks"),
     8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
 }
@@ -50,6 +50,9 @@ WITHIN_A_LAYER = {
     ("activations", "evaluate"): "both fill a batch with as much sound",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("report", "pictures"): "the report shows them",
+    ("report", "detections"): "a section of the report, in a file of its own for its length",
+    ("detections", "pictures"): "drawn alike",
+    ("detections", "rundata"): "of the rows of a run folder",
     ("report", "rundata"): "the report reads a run folder through it",
     ("rundata", "pictures"): "damage is told in the report's words",
     ("catalogue", "recipe"): "it finds recipes",
