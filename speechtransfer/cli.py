@@ -89,6 +89,8 @@ class Adapt:
     """A regular expression whose first group finds the speaker in a recording's path."""
     audio_root: tuple[Path, ...] = ()
     """Folders outside DATA that audio may lie in."""
+    negatives: tuple[str, ...] = ()
+    """DATA in which none of the keywords is said: learnt as unknown, its test part counts false accepts an hour."""
     training: Annotated[Training, tyro.conf.arg(name="")] = Training()
 
     def __call__(self, console: Console) -> int:

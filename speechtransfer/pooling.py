@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from speechtransfer.files import read_lines, write_lines
-from speechtransfer.score import Scores, pool
+from speechtransfer.score import Scores, false_accepts_per_hour, pool
 from speechtransfer.trial import Outcome
 from speechtransfer.verdict import judge
 
@@ -38,6 +38,11 @@ def pooled(outcomes: list[Outcome]) -> Outcome:
         chosen = [one.metrics["language_model"] for one in outcomes]
         counts = {key: sum(one[key] for one in chosen) for key in ("errors", "errors_without", "characters")}
         metrics["language_model"] = {"order": chosen[0]["order"], **counts}
+    if "negatives" in first:
+        each = [one.metrics["negatives"] for one in outcomes]
+        hours = sum(one["hours"] for one in each)
+        rate = false_accepts_per_hour(sum(one["false_accepts_per_hour"]["count"] for one in each), hours)
+        metrics["negatives"] = {"false_accepts_per_hour": rate.as_dict(), "hours": hours}
     # A floor is that of one fold's vocabulary, thresholds are of one fold's model: its own folder has them.
     for own in ("unseen_floor", "acceptance", "heads"):
         metrics.pop(own, None)

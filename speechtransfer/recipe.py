@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from speechtransfer.acceptance import RESERVED
 from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.continuing import refuse_other_run
@@ -58,6 +59,8 @@ class Keywords:
         windows: how many windows of made-up streams are made around each recording and learnt beside it, with
             what is no word in them as ``_unknown_`` and ``_silence_``; 0 for a closed set of words.
         window: seconds of a window; None holds nearly all of the training words.
+        words: which labels are words to spot; none are all.
+        others: whether the other labels are learnt as ``_unknown_``, or ``unseen`` until a test, ``open``.
     """
 
     pooling: Pooling = "mean"
@@ -68,6 +71,8 @@ class Keywords:
     false_accepts: float = 0.001
     windows: int = 0
     window: float | None = None
+    words: tuple[str, ...] = ()
+    others: Literal["unknown", "unseen"] = "unknown"
 
     def __post_init__(self) -> None:
         """Refuse a window that holds nothing.
@@ -77,6 +82,8 @@ class Keywords:
         """
         if self.windows < 0 or not (self.window is None or self.window > 0):
             raise SettingsError(f"keywords: windows={self.windows} and window={self.window} must be above zero.")
+        if len(set(self.words)) < len(self.words) or set(self.words) & set(RESERVED):
+            raise SettingsError(f"keywords.words={','.join(self.words)}: name each word once, and none of {RESERVED}.")
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,8 @@ class Recipe:
         keywords: the head of a spotter.
         heads: ``one`` output layer of a recogniser, or one for each ``language``.
         distillation: a teacher to learn from beside the transcripts.
+        negatives: DATA in which none of the keywords is said: stretches of it are learnt as ``_unknown_``, and on
+            its test part false accepts are counted.
     """
 
     name: str
@@ -157,16 +166,19 @@ class Recipe:
     source_language: str | None = None
     heads: Literal["one", "language"] = "one"
     distillation: Distillation = field(default_factory=Distillation)
+    negatives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
 
         Raises:
             SettingsError: it is no regular expression, or has no group; no clip of a word, or clips of a
-                transcript; an order below zero.
+                transcript; an order below zero; negatives of a recogniser.
         """
         if self.language_model < 0:
             raise SettingsError(f"language_model={self.language_model} is an order: zero for none, or more.")
+        if self.negatives and self.task != "keywords":
+            raise SettingsError("negatives are speech without keywords: the task must be keywords.")
         if self.train_clips is not None and (self.train_clips < 1 or self.task != "keywords"):
             raise SettingsError(f"train_clips={self.train_clips} must be one or more, and the task keywords.")
         try:

@@ -135,7 +135,8 @@ def _as_known(now: Mapping[str, Any], then: Mapping[str, Any], defaults: Mapping
 def table(results: Sequence[Result]) -> str:
     """A Markdown table of pooled results: every test set, the baselines and the verdict."""
     pooled = [one for one in results if one.fold == "pooled"]
-    names = list(dict.fromkeys(name for one in pooled for name in _metrics(one.metrics["test"])))
+    tested = [scores for one in pooled for scores in _tests(one.metrics).values()]
+    names = list(dict.fromkeys(name for scores in tested for name in _metrics(scores)))
     header = ["variant", "test", "system", *map(called, names), "seconds", "commit"]
     rows = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     verdicts = []
@@ -150,7 +151,7 @@ def table(results: Sequence[Result]) -> str:
         for system, figures in systems:
             for test, scores in _tests(figures).items():
                 seconds = f"{figures['seconds']:.0f}" if "seconds" in figures else ""
-                cells = (_figure(scores[name]) if name in scores else "" for name in names)
+                cells = (_figure(name, scores[name]) if name in scores else "" for name in names)
                 rows.append(
                     "| " + " | ".join([result.variant, test, system, *cells, seconds, result.commit[:10]]) + " |"
                 )
@@ -174,9 +175,9 @@ def summary(results: Sequence[Result]) -> str:
             beside = "not run" if result.config.get("scratch", {}).get("folds", 1) else ""
             if test in scratch:
                 folds = f"{scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds"
-                beside = f"{_figure(scratch[test][main])} ({folds})"
+                beside = f"{_figure(main, scratch[test][main])} ({folds})"
             difference = _points(verdict["difference"]) if verdict and test == "test" else ""
-            figure = f"{called(main)} {_figure(scores[main])}"
+            figure = f"{called(main)} {_figure(main, scores[main])}"
             rows.append(f"| [{name}](recipes/{result.recipe}) | {test} | {figure} | {beside} | {difference} |")
     return "\n".join(rows)
 
@@ -197,8 +198,8 @@ def _points(difference: Mapping[str, Any]) -> str:
     return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
-def _figure(estimate: Mapping[str, Any]) -> str:
-    return str(Estimate(**estimate))
+def _figure(metric: str, values: Mapping[str, Any]) -> str:
+    return str(Estimate.read(metric, values))
 
 
 def _around_table(text: str, markers: tuple[str, str] = (BEGIN, END)) -> tuple[str, str]:

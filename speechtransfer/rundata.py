@@ -111,7 +111,7 @@ def _limits(metrics: Values, results: Sequence[Result]) -> list[str]:
     notes = dict.fromkeys(note for one in results for note in one.notes)
     limits = [": ".join(filter(None, (note, _MEANING.get(note.split(":")[0])))) for note in notes]
     if (metrics.get("unseen_floor") or {}).get("value"):
-        floor = told("cer", _estimate(metrics["unseen_floor"]))
+        floor = told("cer", Estimate.read("cer", metrics["unseen_floor"]))
         limits.append(f"Letters that training never saw make up {floor}; no CER can be lower.")
     return limits
 
@@ -130,14 +130,9 @@ def _results(values: Values, system: str) -> list[Result]:
     results = []
     for test, entry in tests.items():
         named = {name: one for name, one in entry.items() if isinstance(one, dict) and "value" in one}
-        figures = {name: _estimate(one) for name, one in named.items()}
+        figures = {name: Estimate.read(name, one) for name, one in named.items()}
         results += [Result(test, system, figures, list(entry.get("notes") or ()))] if figures else []
     return results
-
-
-def _estimate(values: Values) -> Estimate:
-    value, low, high = (float(values[name]) for name in ("value", "low", "high"))
-    return Estimate(value, low, high, int(values["count"]))
 
 
 def optional(path: Path) -> Any:

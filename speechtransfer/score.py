@@ -33,7 +33,14 @@ RESAMPLES = 2000
 FEWEST_GROUPS = 6
 
 
-_NAMES = {"cer": "CER", "wer": "WER", "eer": "EER", "macro_f1": "macro F1"}
+_NAMES = {
+    "cer": "CER",
+    "wer": "WER",
+    "eer": "EER",
+    "macro_f1": "macro F1",
+    "detected_at_1": "detected at 1% false accepts",
+    "detected_at_5": "detected at 5% false accepts",
+}
 
 
 def called(metric: str) -> str:
@@ -57,6 +64,12 @@ class Estimate:
     def as_dict(self) -> dict[str, Any]:
         """The figure as ``metrics.json`` holds it."""
         return {"value": self.value, "low": self.low, "high": self.high, "count": self.count}
+
+    @classmethod
+    def read(cls, metric: str, values: Mapping[str, Any]) -> Estimate:
+        """The inverse of ``as_dict``, in the unit of the metric."""
+        value, low, high = (float(values[name]) for name in ("value", "low", "high"))
+        return cls(value, low, high, int(values["count"]), "an hour" if metric == "false_accepts_per_hour" else "%")
 
     def __str__(self) -> str:
         if self.unit != "%":
@@ -337,6 +350,48 @@ def eer(scores: Array, labels: Array, groups: Groups | None = None, seed: int = 
     return _estimate(float(value[0]), np.concatenate(drawn), rarer)
 
 
+def detected_at(
+    rate: float, scores: Array, known: Array, right: Array, groups: Groups | None = None, seed: int = 0
+) -> Estimate:
+    """The share of known words that are detected where at most ``rate`` of what is no known word is accepted.
+
+    Open-set identification (Phillips et al. 2011, "Evaluation methods in face recognition", section 3): a recording
+    counts as detected where its highest score reaches the threshold and is that of its own word. The threshold is
+    that of the test itself, drawn anew in every resample; thresholds chosen on dev stand in ``false_rejects``.
+
+    Args:
+        rate: share of the recordings without a known word that may reach the threshold.
+        scores: (N,) the highest score of each recording.
+        known: (N,) whether a known word is said in it.
+        right: (N,) whether the word of that score is what is said.
+        groups: what is resampled; None is each recording.
+        seed: of the resampling.
+
+    Raises:
+        DataError: no known word, or nothing else.
+    """
+    values, target = np.asarray(scores, dtype=float), np.asarray(known, dtype=bool)
+    _, _, codes = _items([values * 0], np.ones(len(target)), range(len(target)) if groups is None else groups)
+    if target.all() or not target.any():
+        raise DataError("detection in an open set needs known words and others; one kind is missing.")
+    order = np.argsort(-values, kind="stable")
+    hit, target, codes = (target & np.asarray(right, dtype=bool))[order], target[order], codes[order]
+    ends = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)  # equal scores pass together
+
+    def detected(weights: Floats) -> Floats:
+        hits, alarms = np.cumsum(weights * hit, 1), np.cumsum(weights * ~target, 1)
+        said, others = (weights * target).sum(1), alarms[:, -1]
+        usable = (said > 0) & (others > 0)
+        passed = (alarms[usable][:, ends] <= (rate + 1e-12) * others[usable, None]).sum(1)
+        reached = np.pad(hits[usable][:, ends], ((0, 0), (1, 0)))
+        return np.asarray(reached[np.arange(len(passed)), passed] / said[usable])
+
+    value = detected(np.ones((1, len(codes))))
+    drawn = [detected(weights[:, codes]) for weights in _weights(codes, seed, RESAMPLES // 4)]
+    drawn = [one for one in drawn if len(one)] or [value]
+    return _estimate(float(value[0]), np.concatenate(drawn), int(target.sum()))
+
+
 def false_accepts_per_hour(events: int, hours: float) -> Estimate:
     """Events an hour; each end is an exact one-sided 95% Poisson bound: 0 in H hours is below 3 / H."""
     from scipy.stats import chi2
@@ -396,6 +451,14 @@ def _detection(rows: Sequence[Transcription], seed: int) -> dict[str, Estimate]:
     scores, targets, groups = zip(*trials, strict=True)
     if len(set(targets)) > 1:
         metrics["eer"] = eer(scores, targets, groups, seed)
+    best = [max(row.scores.items(), key=lambda pair: pair[1]) for row in rows if row.scores]
+    known = [row.reference in row.scores for row in rows if row.scores]
+    if len(set(known)) > 1:
+        right = [word == row.reference for (word, _), row in zip(best, rows, strict=True)]
+        values, owners = [score for _, score in best], [row.group for row in rows]
+        for percent in (5, 1):
+            found = detected_at(percent / 100, values, known, right, owners, seed)
+            metrics[f"detected_at_{percent}"] = found
     if any(row.accepted is None for row in rows):
         return metrics
     said = [row for row in rows if row.scores and row.reference in row.scores]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from rich.progress import track
 
+from speechtransfer.batches import Sound
 from speechtransfer.errors import PlanError, SettingsError
 from speechtransfer.events import Event, Events
+from speechtransfer.manifest import Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives.contract import Spots
+from speechtransfer.score import false_accepts_per_hour
 
 #: Seconds of windows that are scored together: enough to keep a processor busy, little enough for any memory.
 _TOGETHER = 30.0
@@ -113,6 +119,24 @@ class Windows:
         frames = self.model.encoder(torch.from_numpy(windows).to(device), lengths)
         scores: list[list[float]] = self.objective.word_scores(frames).float().cpu().tolist()
         return scores
+
+
+def false_accepts(model: Model, rows: Iterable[Utterance], recordings: Sound) -> dict[str, Any]:
+    """``false_accepts_per_hour`` of recordings in which no word is said, as ``metrics.json`` holds it, and the hours.
+
+    Each recording is a stream of its own.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        DataError: there is none.
+    """
+    events, seconds = 0, 0.0
+    for row in track(list(rows), description="counting false accepts", transient=True):
+        spotter = Spotter(model)
+        events += len(spotter.push(recordings(row))) + len(spotter.flush())
+        seconds += spotter.windows.seconds
+    rate = false_accepts_per_hour(events, seconds / 3600)
+    return {"false_accepts_per_hour": rate.as_dict(), "hours": seconds / 3600}
 
 
 class Spotter:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from speechtransfer.acceptance import RESERVED, Acceptance
+from speechtransfer.acceptance import Acceptance
 from speechtransfer.activations import Heard, keep
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.corpora import load as load_corpus
@@ -17,12 +17,11 @@ from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import Classify, Ctc, Distil, Objective, Sum
-from speechtransfer.practice import practise
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
+from speechtransfer.spotting import spotting
 from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
-from speechtransfer.trimming import speech_span, window_for
 
 if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
@@ -43,6 +42,7 @@ class Corpus:
         tests: further test sets by name.
         by_speaker: whether splits are cut by speaker.
         task: ``ctc`` or ``keywords``.
+        negatives: speech without any of the keywords, examined; None where there is none.
     """
 
     manifest: Manifest
@@ -50,6 +50,7 @@ class Corpus:
     tests: Mapping[str, Manifest]
     by_speaker: bool
     task: str = "ctc"
+    negatives: Manifest | None = None
 
     @property
     def contract(self) -> TextContract:
@@ -76,11 +77,9 @@ def open_corpus(
         DataError: nothing usable, or an unusable test row.
     """
     recordings, field = Recordings(sample_rate), FIELDS[recipe.task]
-    loaded = [load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data]
-    rows = tuple(row for one in loaded for row in one)
-    ledger = tuple(line for one in loaded for line in one.ledger)
-    rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in rows)
-    manifest = require(examine(Manifest(rows, ledger), recordings, TextContract(), field))
+    loaded = _joined([load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data])
+    rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in loaded)
+    manifest = require(examine(Manifest(rows, loaded.ledger), recordings, TextContract(), field))
     tests: dict[str, Manifest] = {}
     lost: list[LedgerRow] = []
     for name, data in recipe.tests.items():
@@ -92,7 +91,16 @@ def open_corpus(
     # Who speaks in one scene speaks in others: where rows name their scene, that is what stays together.
     scenes = any(row.group for row in manifest)
     by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1 and not scenes
-    return Corpus(Manifest(manifest.rows, (*manifest.ledger, *lost)), recordings, tests, by_speaker, recipe.task)
+    negatives = None
+    if recipe.negatives:
+        without = _joined([load_corpus(name, None, audio_roots) for name in recipe.negatives])
+        negatives = require(examine(without, recordings, TextContract(), "audio"))
+    whole = Manifest(manifest.rows, (*manifest.ledger, *lost))
+    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives)
+
+
+def _joined(loaded: Sequence[Manifest]) -> Manifest:
+    return Manifest(tuple(row for one in loaded for row in one), tuple(line for one in loaded for line in one.ledger))
 
 
 def _with_speaker(row: Utterance, pattern: str | None) -> Utterance:
@@ -117,9 +125,9 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
     def build(rows: Sequence[Utterance]) -> Objective:
         if recipe.task == "keywords":
             chosen = asdict(recipe.keywords)
-            acceptance = Acceptance(rate=chosen.pop("false_accepts"), window=chosen.pop("window"))
-            chosen.pop("windows")
-            return Classify.from_rows(rows, acceptance=acceptance, **chosen)
+            acceptance = Acceptance(rate=chosen["false_accepts"], window=chosen["window"])
+            head = {name: chosen[name] for name in ("pooling", "hidden", "dropout", "smoothing", "balanced")}
+            return Classify.from_rows(rows, acceptance=acceptance, **head)
         parts: dict[str, tuple[float, Objective]]
         parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe).items()}
         if recipe.distillation.teacher is not None:
@@ -167,16 +175,20 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed, corpus.recordings)
     if recipe.train_clips is not None:
         manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed, corpus)
-    further = dict(corpus.tests)
-    if recipe.keywords.windows and recipe.task == "keywords":
-        recipe, manifest, further["windows"] = _practised(recipe, manifest, corpus.recordings)
+    further, negatives = dict(corpus.tests), None
+    if recipe.task == "keywords":
+        made = spotting(recipe, manifest, corpus.recordings, corpus.negatives, fold)
+        manifest, negatives = made.manifest, made.negatives
+        further |= made.tests
+        recipe = replace(recipe, keywords=replace(recipe.keywords, window=made.window))
     learnt = [*manifest.split("train"), *manifest.split("dev")]
     own = {name: manifest.split(name) for name in manifest.splits if name not in ("train", "dev")}
     tests = {**own, **further}
     notes = {name: _notes(learnt, rows) for name, rows in tests.items()}
     spoken = sorted({row.language for row in manifest if row.language})
     language = recipe.language or "+".join(spoken) or None
-    return Task(manifest, corpus.recordings, recipe.task, _builder(recipe, corpus.recordings), tests, language, notes)
+    build = _builder(recipe, corpus.recordings)
+    return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives)
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
@@ -217,22 +229,6 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
         raise DataError(f"{clips} recordings of each word are wanted of at most {most}. Ask for less, or for all.")
     kept = {row.id for row in take_each(train, clips, seed, corpus.stratum)}
     return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
-
-
-def _practised(recipe: Recipe, manifest: Manifest, recordings: Recordings) -> tuple[Recipe, Manifest, Manifest]:
-    """Windows of made-up streams beside what is learnt and chosen by, and those of the test as a test of their own."""
-    seconds, rate = recipe.keywords.window, recordings.sample_rate
-    if seconds is None:
-        words = [row for row in manifest.split("train") if row.label not in RESERVED]
-        spans = [speech_span(recordings(row), rate) for row in words]
-        seconds = window_for([(last - first) / rate for first, last in spans])
-    made = {
-        name: practise(manifest.split(name).rows, recordings, seconds, recipe.keywords.windows, recipe.split_seed)
-        for name in ("train", "dev", "test")
-    }
-    known = replace(recipe, keywords=replace(recipe.keywords, window=seconds))
-    tested = Manifest(tuple(replace(row, split="windows") for row in made["test"]))
-    return known, Manifest((*manifest.rows, *made["train"], *made["dev"]), manifest.ledger), tested
 
 
 def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance]) -> tuple[str, ...]:

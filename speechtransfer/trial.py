@@ -28,6 +28,7 @@ from speechtransfer.objectives import Objective
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.schedule import FitSettings
 from speechtransfer.score import Scores, Transcription, score_labels, score_transcriptions, unseen_floor
+from speechtransfer.stream import false_accepts
 from speechtransfer.text import TextContract
 from speechtransfer.transfer import Plan, Transfer
 
@@ -46,6 +47,7 @@ class Task:
         tests: every test set by name; ``test`` is the manifest's own.
         language: ISO 639-3, several joined by ``+``.
         notes: what the reader of a test's figures must be told (``speaker-dependent``), by its name.
+        negatives: recordings in which no keyword is said; events there are false accepts.
     """
 
     manifest: Manifest
@@ -55,6 +57,7 @@ class Task:
     tests: Mapping[str, Manifest]
     language: str | None
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    negatives: Manifest | None = None
 
     def objective(self) -> Objective:
         """A fresh objective whose vocabulary or labels come from the training rows alone."""
@@ -113,6 +116,7 @@ def run_trial(
         **_floor(task, model.objective.contract),
         "source": {key: value for key, value in source.as_dict().items() if key != "audio"},
         **chosen,
+        **({"negatives": false_accepts(model, task.negatives, task.recordings)} if task.negatives else {}),
         "seconds": round(history.seconds, 1),
         "whole_seconds": round(time.perf_counter() - began, 1),
     }

@@ -31,7 +31,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     5: ("fit",),
     6: ("detections", "pictures", "record", "report", "rundata", "trial", "verdict"),
-    7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "tasks"),
+    7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "spotting", "tasks"),
     8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -60,6 +60,7 @@ WITHIN_A_LAYER = {
     ("recipe", "continuing"): "a run continues itself alone",
     ("recipe", "pooling"): "a recipe pools its folds",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
+    ("tasks", "spotting"): "a spotter's task has more than its words",
     ("cli", "actions.check"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
@@ -79,6 +80,7 @@ FOR_TYPES_ALONE = {
     ("actions.spot", "keyword_verbs"): "an action takes its verb's dataclass",
     ("continuing", "recipe"): "a run was begun with a recipe",
     ("tasks", "recipe"): "a task is cut as its recipe says",
+    ("spotting", "recipe"): "it is made as its recipe says",
 }
 #: Libraries with one home: (modules or folders that may import them).
 HOMES: dict[str, tuple[str, ...]] = {

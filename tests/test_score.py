@@ -19,6 +19,7 @@ from speechtransfer.score import (
     aligned,
     character_errors,
     det_curve,
+    detected_at,
     eer,
     error_rate,
     exact_interval,
@@ -332,6 +333,10 @@ def test_detection_is_counted_word_by_word_and_recording_by_recording():
     trials = [(score, word == row.reference) for row in rows for word, score in row.scores.items()]
     assert scores["eer"].value == eer(*zip(*trials, strict=True)).value
     assert pool([scores]).metrics == scores.metrics
+    best, known = [0.9, 0.4, 0.7, 0.2, 0.8], [True, True, True, False, False]
+    assert (
+        scores["detected_at_5"].value == detected_at(0.05, best, known, [True, True, True, False, False]).value == 1 / 3
+    )
 
 
 def test_without_scores_or_thresholds_nothing_is_detected():
@@ -339,6 +344,33 @@ def test_without_scores_or_thresholds_nothing_is_detected():
     assert set(score_labels(plain).metrics) == {"accuracy", "macro_f1"}
     rows = [detected("a", {"a": 0.9, "b": 0.1}, None, "1"), detected("b", {"a": 0.2, "b": 0.7}, None, "2")]
     assert set(score_labels(rows).metrics) == {"accuracy", "macro_f1", "eer"}
+
+
+def test_detection_in_an_open_set_by_hand():
+    scores = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
+    known = [True, True, False, True, False, True, False, False]
+    right = [True, False, False, True, False, True, False, False]
+    # Of four others none may pass: the threshold is above 0.7, one of four known is detected as itself.
+    assert detected_at(0.0, scores, known, right).value == 1 / 4
+    assert detected_at(0.25, scores, known, right).value == 2 / 4
+    assert detected_at(0.5, scores, known, right).value == 3 / 4
+    assert detected_at(0.49, scores, known, right).value == 2 / 4
+    assert detected_at(0.0, [1, 1], [True, False], [True, False]).value == 0  # equal scores pass together
+    found = detected_at(0.25, scores, known, right)
+    assert found.count == 4
+    assert found.low <= found.value <= found.high
+    for one in ([True] * 8, [False] * 8):
+        with pytest.raises(DataError, match="open set"):
+            detected_at(0.05, scores, one, right)
+
+
+def test_detection_in_an_open_set_against_a_loop():
+    draw = np.random.default_rng(4)
+    scores, known, right = draw.random(300).round(2), draw.random(300) < 0.4, draw.random(300) < 0.8
+    for rate in (0.01, 0.05, 0.3):
+        fine = [t for t in np.append(scores, 2) if (scores[~known] >= t).mean() <= rate]
+        best = max((known & right & (scores >= t)).sum() / known.sum() for t in fine)
+        assert detected_at(rate, scores, known, right).value == pytest.approx(best)
 
 
 def test_unseen_characters_bound_the_error_rate_from_below():

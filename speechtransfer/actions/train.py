@@ -59,7 +59,12 @@ def adapt(console: Console, request: Adapt) -> int:
     encoder = load_encoder(source, request.source_language)
     console.print(f"{request.data}: read as {request.format or detect(request.data)}")
     usual = defaults(request.data, source, encoder.family, request.language, request.task)
-    named = replace(usual, speaker_pattern=request.speaker_pattern, source_language=request.source_language)
+    named = replace(
+        usual,
+        speaker_pattern=request.speaker_pattern,
+        source_language=request.source_language,
+        negatives=request.negatives,
+    )
     base = _one_fold(named, request.cross_validate)
     quick = flags.minutes is not None
     # Under a budget the search for the scratch rate takes short trials, and scratch twice the transfer's steps.
@@ -72,9 +77,10 @@ def adapt(console: Console, request: Adapt) -> int:
     recipes = {amount: _with_flags(_part(base, amount), flags, len(outs)) for amount in outs}
     for amount, out in outs.items():
         refuse_other_run(recipes[amount], out, flags.resume)
-    corpus = open_corpus(base, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
+    first = next(iter(recipes.values()))
+    corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
-    task = fold_task(base, corpus, 0)
+    task = fold_task(first, corpus, 0)
     if request.require_unseen_speakers and any(task.notes.values()):
         raise SettingsError(
             f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."

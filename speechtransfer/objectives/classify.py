@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechtransfer.acceptance import RESERVED, Acceptance, fit_acceptance, fit_temperature
+from speechtransfer.acceptance import RESERVED, UNKNOWN, Acceptance, fit_acceptance, fit_temperature
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames, length_mask, masked_max, masked_mean
 from speechtransfer.manifest import Utterance
@@ -236,18 +236,22 @@ class Classify(Objective):
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
         """Accuracy, macro-F1 and detection; intervals resample speakers where two or more are known, else utterances.
 
-        A label that training never saw is an error, never a row left out.
+        A label that training never saw is an error, never a row left out. But where ``_unknown_`` was never a
+        label, what reaches no threshold is heard as that: a closed set can name no stranger, only refuse it.
 
         Raises:
             DataError: a row without a label.
         """
         by_speaker = len({row.speaker for row in rows}) > 1 and all(row.speaker for row in rows)
+        strangers = UNKNOWN not in self.labels and any(getattr(row, self.field) == UNKNOWN for row in rows)
         labelled = []
         for row, prediction in zip(rows, predictions, strict=True):
             said = getattr(row, self.field)
             if said is None:
                 raise DataError(f"{row.id}: has no {self.field}, so nothing can be scored on it.")
             group = row.speaker if by_speaker and row.speaker else row.id
-            scores, accepted = dict(prediction.scores) or None, prediction.accepted
-            labelled.append(Transcription(row.id, said, prediction.value, group, scores=scores, accepted=accepted))
+            scores, accepted, heard = dict(prediction.scores) or None, prediction.accepted, prediction.value
+            if strangers and accepted is not None and heard not in accepted:
+                heard = UNKNOWN
+            labelled.append(Transcription(row.id, said, heard, group, scores=scores, accepted=accepted))
         return score_labels(labelled)

@@ -1,0 +1,175 @@
+"""What a spotter's task has beside its words: others learnt or unseen, speech without words, windows of streams."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechtransfer.acceptance import RESERVED, UNKNOWN
+from speechtransfer.audio import Recordings, write_wav
+from speechtransfer.defaults import defaults
+from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.recipe import Keywords, Recipe, Scratch
+from speechtransfer.schedule import FitSettings
+from speechtransfer.sources import load_encoder
+from speechtransfer.spotting import spotting
+from speechtransfer.tasks import fold_task, open_corpus
+from speechtransfer.trial import run_trial
+
+RATE = 16_000
+WORDS = {"high": 2000, "low": 300, "middle": 800, "top": 4000}
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPEECHTRANSFER_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of synthetic tones."""
+    folder = tmp_path_factory.mktemp("words")
+    draw = np.random.default_rng(0)
+    for word, hertz in WORDS.items():
+        for take in range(10):
+            time = np.arange(int(draw.uniform(0.25, 0.4) * RATE)) / RATE
+            write_wav(folder / word / f"{take}.wav", 0.3 * np.sin(2 * np.pi * hertz * time), RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Synthetic speech without a word: noise of one to three seconds, and one of a tenth."""
+    folder = tmp_path_factory.mktemp("speech")
+    draw = np.random.default_rng(1)
+    lines = ["file_name,text"]
+    for number in range(15):
+        length = RATE // 10 if number == 7 else int(draw.uniform(1, 3) * RATE)
+        write_wav(folder / f"{number}.wav", 0.1 * draw.standard_normal(length), RATE)
+        lines.append(f"{number}.wav,sentence {number}")
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    return folder
+
+
+def recipe(folder: Path, negatives: tuple[str, ...] = (), **values: object) -> Recipe:
+    usual = defaults(str(folder), "random:conformer", "conformer", "eng", "keywords")
+    return replace(usual, keywords=Keywords(**values), negatives=negatives)  # type: ignore[arg-type]
+
+
+def labels(rows: Manifest) -> set[str | None]:
+    return {row.label for row in rows}
+
+
+def test_without_a_word_chosen_all_are_words(words: Path) -> None:
+    made = recipe(words)
+    corpus = open_corpus(made, RATE)
+    manifest = fold_task(made, corpus, 0).manifest
+    assert labels(manifest) == set(WORDS)
+    assert spotting(made, manifest, corpus.recordings, None, 0).manifest.rows == manifest.rows
+
+
+def test_other_labels_are_learnt_as_unknown(words: Path) -> None:
+    made = recipe(words, words=("high", "low"))
+    task = fold_task(made, open_corpus(made, RATE), 0)
+    for split in ("train", "dev", "test"):
+        assert labels(task.manifest.split(split)) == {"high", "low", UNKNOWN}
+    assert set(task.tests) == {"test"}
+
+
+def test_unseen_labels_are_met_in_a_test_of_their_own_alone(words: Path) -> None:
+    made = recipe(words, words=("high", "low"), others="unseen")
+    corpus = open_corpus(made, RATE)
+    task = fold_task(made, corpus, 0)
+    for split in ("train", "dev", "test"):
+        assert labels(task.manifest.split(split)) == {"high", "low"}
+    opened = task.tests["open"]
+    assert Counter(row.label for row in opened) == {"high": 2, "low": 2, UNKNOWN: 4}
+    assert {row.audio for row in task.tests["test"]} < {row.audio for row in opened}
+    dropped = [row for row in task.manifest.ledger if "not among the words" in row.reason]
+    assert len(dropped) + len(task.manifest) + 4 == len(corpus.manifest)
+    assert {row.split for row in dropped} == {"train", "dev"}
+
+
+def test_a_closed_set_refuses_strangers_by_its_thresholds(words: Path, tmp_path: Path) -> None:
+    made = recipe(words, words=("high", "low"), others="unseen")
+    task = fold_task(made, open_corpus(made, RATE), 0)
+    outcome = run_trial(tmp_path, load_encoder(made.source), task, made.transfer, FitSettings(steps=2, evaluations=1))
+    opened = outcome.scores["open"]
+    assert {"detected_at_5", "detected_at_1", "false_accepts", "false_rejects", "eer"} <= set(opened.metrics)
+    for row in opened.rows:
+        assert row.hypothesis == UNKNOWN or row.hypothesis in (row.accepted or ())
+    assert "detected_at_5" not in outcome.scores["test"].metrics
+
+
+def test_speech_without_words_is_learnt_and_counted_apart(words: Path, speech: Path, tmp_path: Path) -> None:
+    made = recipe(words, (str(speech),), windows=1)
+    corpus = open_corpus(made, RATE)
+    tested: Counter[str] = Counter()
+    for fold in range(made.folds):
+        task = fold_task(made, corpus, fold)
+        assert task.negatives is not None
+        tested.update(row.id for row in task.negatives)
+        heard = {split: {row.audio for row in task.manifest.split(split)} for split in ("train", "dev")}
+        assert not {row.audio for row in task.negatives} & (heard["train"] | heard["dev"])
+        stretches = [row for row in task.manifest if row.audio.parent == speech]
+        assert {row.label for row in stretches} == {UNKNOWN}
+        assert {row.text for row in stretches} == {None}
+        assert not {row.audio for row in stretches if row.split == "train"} & {
+            row.audio for row in stretches if row.split == "dev"
+        }
+    assert set(tested.values()) == {1}
+    assert len(tested) == 15
+    outcome = run_trial(tmp_path, load_encoder(made.source), task, made.transfer, FitSettings(steps=2, evaluations=1))
+    entry = outcome.metrics["negatives"]
+    rate = entry["false_accepts_per_hour"]
+    assert entry["hours"] == pytest.approx(sum(map(corpus.recordings.seconds, task.negatives)) / 3600)
+    assert rate["value"] == pytest.approx(rate["count"] / entry["hours"])
+    assert rate["high"] > rate["value"]
+
+
+def test_windows_are_of_their_split_and_as_long_as_a_stream_is_scored_by(words: Path) -> None:
+    made = recipe(words, windows=2)
+    corpus = open_corpus(made, RATE)
+    task = fold_task(made, corpus, 0)
+    objective = task.objective()
+    assert set(objective.settings()["labels"]) == {*WORDS, *RESERVED}
+    window = objective.settings()["acceptance"]["window"]
+    made_rows = [row for row in task.manifest if row.audio.parent.parent.name == "practice"]
+    assert len(made_rows) > 30
+    assert {corpus.recordings.seconds(row) for row in (*made_rows, *task.tests["windows"])} == {window}
+    assert not {row.audio for row in task.tests["windows"]} & {row.audio for row in made_rows}
+
+
+def test_a_window_that_is_given_is_kept(words: Path) -> None:
+    made = recipe(words, windows=1, window=1.3)
+    assert fold_task(made, open_corpus(made, RATE), 0).objective().settings()["acceptance"]["window"] == 1.3
+
+
+def test_a_word_without_a_recording_is_named(words: Path) -> None:
+    made = recipe(words, words=("high", "hihg"))
+    with pytest.raises(DataError, match="hihg: no recording has this label; the labels are high, low, middle, top"):
+        fold_task(made, open_corpus(made, RATE), 0)
+
+
+def test_too_little_speech_without_words_is_said(words: Path, speech: Path) -> None:
+    made = recipe(words, windows=1)
+    one = Manifest((Utterance(speech / "0.wav"),))
+    manifest = fold_task(made, open_corpus(made, RATE), 0).manifest
+    with pytest.raises(DataError):
+        spotting(made, manifest, Recordings(RATE), one, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"words": ("a", "a")}, {"words": ("_unknown_",)}, {"windows": -1}, {"window": 0.0}])
+def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="keywords"):
+        Keywords(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_recogniser_has_no_speech_without_words(words: Path) -> None:
+    with pytest.raises(SettingsError, match="negatives"):
+        Recipe("r", (str(words),), scratch=Scratch(folds=0), negatives=("x",))
