@@ -1,13 +1,18 @@
-"""From frame posteriors to label sequences: greedy, or by beam search with a language model."""
+"""From frame posteriors to label sequences: greedy, by beam search with a language model, or aligned where known."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+import torch
 from torch import Tensor
+from torchaudio.functional import forced_align
 
+from speechtransfer.ctc import required_frames
+from speechtransfer.errors import DataError
 from speechtransfer.ngram import END, CharacterNgram
 
 
@@ -46,6 +51,67 @@ def greedy(logits: Tensor, lengths: Tensor, blank: int = 0) -> list[Path]:
         confidence = float(scores[:length].mean().exp()) if length else 1.0
         paths.append(Path(tuple(labels), tuple(frames), confidence))
     return paths
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where one label of a known sequence lies.
+
+    Attributes:
+        first: its first frame.
+        last: its last frame; the same where it has one, as most labels of a CTC model have.
+        log_posterior: natural logarithm of its posterior, a mean over its frames.
+    """
+
+    first: int
+    last: int
+    log_posterior: float
+
+
+def align(logits: Tensor, lengths: Tensor, targets: Sequence[Sequence[int]], blank: int = 0) -> list[tuple[Span, ...]]:
+    """Forced alignment: the labels' frames on the likeliest of all paths that spell them (Viterbi).
+
+    Graves et al. 2006, "Connectionist temporal classification", with the maximum in the place of the sum. A
+    CTC model needs a label to stand somewhere in its sound, not to last as long: spans are the frames where
+    the model is sure of the letter, mostly shorter than what is heard of it.
+
+    Args:
+        logits: (B, T, V), before any softmax.
+        lengths: (B,) valid frames.
+        targets: the labels of each item, without blanks; may be empty.
+        blank: index of the blank.
+
+    Returns:
+        One span a label, in order, for each item.
+
+    Raises:
+        DataError: an item has fewer frames than its labels require (equal neighbours need one between them).
+    """
+    scores = logits.detach().float().log_softmax(-1).cpu()
+    return [
+        _align(index, item[:length], target, blank)
+        for index, (item, length, target) in enumerate(zip(scores, lengths.tolist(), targets, strict=True))
+    ]
+
+
+def _align(index: int, scores: Tensor, target: Sequence[int], blank: int) -> tuple[Span, ...]:
+    """One item, from its log posteriors (T, V)."""
+    if len(scores) < required_frames(target):
+        raise DataError(
+            f"item {index}: {len(scores)} frames cannot spell {len(target)} labels "
+            f"(at least {required_frames(target)} are needed). Check the transcript against the audio."
+        )
+    if not target:
+        return ()
+    path, posteriors = forced_align(scores[None], torch.tensor([target], dtype=torch.int32), blank=blank)
+    spans, first = [], 0
+    # Equal neighbours have a blank between them, so each run of one label is one label of the target.
+    for label, run in groupby(path[0].tolist()):
+        last = first + len(list(run)) - 1
+        if label != blank:
+            spans.append(Span(first, last, float(posteriors[0, first : last + 1].mean())))
+        first = last + 1
+    return tuple(spans)
 
 
 @dataclass(frozen=True)

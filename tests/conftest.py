@@ -177,3 +177,58 @@ def train(tones: Manifest, recordings: Recordings) -> Callable[..., History]:
         return fit(*joined, *splits, settings, *place, recordings=recordings, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def listener() -> Model:
+    """A recogniser of tones whose alignments are known: it hears which tone each 20 ms is, and silence as a space."""
+    import torch
+    from torch import Tensor
+
+    from speechtransfer.encoders.contract import Encoder, SourceCard
+    from speechtransfer.model import Model
+    from speechtransfer.objectives import Ctc
+    from speechtransfer.text import Vocabulary
+
+    class Listener(Encoder):
+        family, causal, pads_exactly, sample_rate = "listener", True, True, RATE
+        blocks, width, period, hop = ("frontend",), 1 + len(TONES), 0.02, RATE // 50
+
+        @classmethod
+        def from_settings(cls, values: Mapping[str, Any], card: SourceCard | None = None) -> Listener:
+            return cls(SourceCard("listener"))
+
+        def settings(self) -> dict[str, Any]:
+            return {}
+
+        def frame_lengths(self, samples: Tensor) -> Tensor:
+            return samples // self.hop
+
+        def _block(self, name: str, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+            """Loudness of each tone in each frame, and silence before them."""
+            time = torch.arange(self.hop) / RATE
+            tones = torch.exp(2j * torch.pi * torch.tensor([*TONES.values()])[:, None] * time)
+            loud = (x.unfold(1, self.hop, self.hop).to(tones.dtype) @ tones.T).abs() / self.hop
+            return torch.cat([0.05 + torch.zeros_like(loud[..., :1]), loud], -1), lengths // self.hop
+
+        def _drop_after(self, name: str) -> None:
+            raise NotImplementedError
+
+    encoder, objective = Listener(SourceCard("listener")), Ctc(Vocabulary((" ", *TONES)))
+    objective.attach(encoder.width, encoder.period)
+    assert objective.output is not None
+    with torch.no_grad():
+        objective.output.weight.copy_(torch.cat([torch.zeros(1, encoder.width), 80 * torch.eye(encoder.width)]))
+        objective.output.bias.zero_()[0] = 2.0  # less than silence says of the space, far less than a tone of itself
+    return Model(encoder, objective).eval()
+
+
+@pytest.fixture(scope="session")
+def spoken() -> Callable[[str], np.ndarray]:
+    """Makes the sound (S,) of words over the letters of ``TONES``: 0.12 s a letter, 0.3 s of silence for a space."""
+
+    def say(text: str) -> np.ndarray:
+        silence = np.zeros(round(0.3 * RATE), dtype=np.float32)
+        return np.concatenate([silence if letter == " " else tone(letter, seconds=0.12) for letter in text])
+
+    return say

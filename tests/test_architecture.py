@@ -37,10 +37,12 @@ LAYERS: dict[int, tuple[str, ...]] = {
 #: Imports within a layer, each for a reason; all others are refused.
 WITHIN_A_LAYER = {
     ("manifest", "files"): "a manifest is written atomically",
+    ("decode", "ctc"): "both know how many frames a text needs",
     ("features", "frames"): "a front end masks by length",
     ("listening", "audio"): "a file is examined before it is listened to",
     ("transfer", "model"): "surgery yields a model",
     ("practice", "batches"): "what an item draws depends on its name alone, everywhere",
+    ("align", "evaluate"): "both fill a batch with as much sound",
     ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
     ("embedding", "evaluate"): "both fill a batch with as much sound",
     ("offers", "checkpoint"): "a run folder is a source",

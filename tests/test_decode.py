@@ -1,4 +1,4 @@
-"""Tests of decoding: greedy against `itertools.groupby`, beams against the sum over every path."""
+"""Tests of decoding: greedy against `itertools.groupby`, beams and alignments against every path there is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechtransfer.decode import Fusion, beam_search, greedy
+from speechtransfer.decode import Fusion, Span, align, beam_search, greedy
+from speechtransfer.errors import DataError
 from speechtransfer.ngram import END, CharacterNgram
 
 torch.set_num_threads(1)
@@ -129,3 +130,40 @@ def test_a_language_model_chooses_between_what_sounds_alike() -> None:
 def test_a_beam_reads_each_item_to_its_length_alone() -> None:
     logits, lengths = logits_of([[1, 0, 1, 2], [2, 2], []], 3)
     assert beam_search(logits, lengths, "-ab") == ["aab", "b", ""]
+
+
+def likeliest(logits: torch.Tensor, target: tuple[int, ...]) -> tuple[Span, ...]:
+    """The spans of the best of all paths that spell the target, each path tried."""
+    scores = logits.log_softmax(-1).tolist()
+    spelling = [
+        path
+        for path in itertools.product(range(len(scores[0])), repeat=len(scores))
+        if tuple(index for index, _ in itertools.groupby(path) if index) == target
+    ]
+    best = max(spelling, key=lambda path: sum(row[index] for row, index in zip(scores, path, strict=True)))
+    runs = [(label, [at for at, _ in run]) for label, run in itertools.groupby(enumerate(best), lambda pair: pair[1])]
+    return tuple(Span(run[0], run[-1], sum(scores[at][label] for at in run) / len(run)) for label, run in runs if label)
+
+
+@pytest.mark.parametrize("target", [(1,), (1, 1), (1, 2, 1), (2, 2, 1), (2, 1, 1, 2), ()])
+@pytest.mark.parametrize("seed", range(6))
+def test_an_alignment_is_the_best_of_all_paths(seed: int, target: tuple[int, ...]) -> None:
+    logits = 2 * torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(seed))
+    (found,) = align(logits, torch.tensor([6]), [target])
+    expected = likeliest(logits[0], target) if target else ()
+    assert [(span.first, span.last) for span in found] == [(span.first, span.last) for span in expected]
+    assert [span.log_posterior for span in found] == pytest.approx([span.log_posterior for span in expected], abs=1e-5)
+
+
+def test_alignments_read_each_item_to_its_length_alone() -> None:
+    logits, lengths = logits_of([[0, 1, 1, 0, 1, 2], [2, 2, 0, 1]], 3)
+    one, other = align(logits.bfloat16(), lengths, [[1, 1, 2], [2, 1]])
+    assert [(span.first, span.last) for span in one] == [(1, 2), (4, 4), (5, 5)]
+    assert [(span.first, span.last) for span in other] == [(0, 1), (3, 3)]
+
+
+@pytest.mark.parametrize(("target", "needed"), [([1, 2, 1, 2], 4), ([1, 1], 3)])
+def test_labels_that_outrun_their_frames_are_refused(target: list[int], needed: int) -> None:
+    align(torch.zeros(1, needed, 3), torch.tensor([needed]), [target])
+    with pytest.raises(DataError, match=rf"item 0: {needed - 1} frames cannot .*at least {needed} are"):
+        align(torch.zeros(1, needed, 3), torch.tensor([needed - 1]), [target])

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from speechtransfer.ctc import ctc_loss, required_frames
-from speechtransfer.decode import Fusion, beam_search, greedy
+from speechtransfer.decode import Fusion, Span, align, beam_search, greedy
 from speechtransfer.errors import PlanError, TextError
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Utterance
@@ -178,6 +178,16 @@ class Ctc(Objective):
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
         """Transcripts, by beam search where there is a language model in use; confidence is that of greedy paths."""
         return self._decoded(self._layer()(frames.values), frames.lengths, self.fusion)
+
+    def align(self, frames: Frames, texts: Sequence[str]) -> list[tuple[Span, ...]]:
+        """Where each character of a known text lies, spaces among them: one span a character of each item.
+
+        Raises:
+            TextError: a character that the vocabulary lacks.
+            DataError: fewer frames than the text requires.
+        """
+        targets = [self.vocabulary.encode(text) for text in texts]
+        return align(self._layer()(frames.values), frames.lengths, targets, Vocabulary.blank)
 
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
         """CER and WER after the text contract; intervals resample prompts.
