@@ -36,6 +36,15 @@ def test_each_format_is_recognised(tmp_path: Path) -> None:
     assert corpora.detect("debian:asterisk-ru") == "debian"
 
 
+def test_a_manifest_in_a_folder_speaks_for_its_class_folders(tmp_path: Path) -> None:
+    wave = clip(tmp_path / "yes/1.wav")
+    clip(tmp_path / "no/2.wav")
+    write_manifest(tmp_path / "manifest.jsonl", Manifest((Utterance(wave, label="yes", speaker="anna"),)))
+    (row,) = corpora.load(str(tmp_path))
+    assert (corpora.detect(str(tmp_path)), row.speaker) == ("manifest", "anna")
+    assert {row.label for row in corpora.load(str(tmp_path), format="classes")} == {"yes", "no"}
+
+
 def test_what_no_importer_knows_lists_the_formats(tmp_path: Path) -> None:
     clip(tmp_path / "flat.wav")
     for data, message in ((tmp_path, "none of the formats"), (tmp_path / "no", "no such file or folder")):

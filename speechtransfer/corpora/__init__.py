@@ -15,18 +15,28 @@ from speechtransfer.manifest import Manifest, read_manifest
 _MANIFEST_SUFFIXES = (".jsonl", ".ndjson")
 
 
+def _manifest_of(data: str) -> Path:
+    """DATA itself, or the manifest that lies in it: it knows of speakers and groups what folders' names do not."""
+    return Path(data) / "manifest.jsonl" if Path(data).is_dir() else Path(data)
+
+
 def _recognises_manifest(data: str) -> bool:
-    return Path(data).suffix.lower() in _MANIFEST_SUFFIXES and Path(data).is_file()
+    path = _manifest_of(data)
+    return path.suffix.lower() in _MANIFEST_SUFFIXES and path.is_file()
 
 
 def _load_manifest(data: str, audio_roots: Sequence[str | Path], language: str | None) -> Manifest:
-    manifest = read_manifest(data, audio_roots)
+    manifest = read_manifest(_manifest_of(data), audio_roots)
     rows = tuple(replace(row, language=row.language or language) for row in manifest)
     return Manifest(rows, manifest.ledger)
 
 
 IMPORTERS: dict[str, Importer] = {
-    "manifest": Importer("a .jsonl file, one utterance a line", _recognises_manifest, _load_manifest),
+    "manifest": Importer(
+        "a .jsonl file, one utterance a line, or a folder that holds manifest.jsonl",
+        _recognises_manifest,
+        _load_manifest,
+    ),
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
     "table": tables.IMPORTER,
     "classes": folder.IMPORTER,
