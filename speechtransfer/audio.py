@@ -131,9 +131,22 @@ def write_wav(path: str | Path, wave: np.ndarray, sample_rate: int) -> None:
     Raises:
         DataError: the file cannot be written; what was there is intact.
     """
+    _write(Path(path), wave, sample_rate, "WAV")
+
+
+def write_flac(path: str | Path, wave: np.ndarray, sample_rate: int) -> None:
+    """As ``write_wav``, in FLAC: the same samples in about half the bytes.
+
+    Raises:
+        DataError: the file cannot be written; what was there is intact.
+    """
+    _write(Path(path), wave, sample_rate, "FLAC")
+
+
+def _write(path: Path, wave: np.ndarray, sample_rate: int, format: str) -> None:
     buffer = io.BytesIO()
-    soundfile.write(buffer, _to_int16(wave), sample_rate, format="WAV", subtype="PCM_16")
-    write_atomically(Path(path), buffer.getvalue())
+    soundfile.write(buffer, _to_int16(wave), sample_rate, format=format, subtype="PCM_16")
+    write_atomically(path, buffer.getvalue())
 
 
 class Recordings:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import speechtransfer
 from speechtransfer.errors import SpeechTransferError
-from speechtransfer.keyword_verbs import Spot
+from speechtransfer.keyword_verbs import Mine, Spot
 
 #: Given by place, not by name.
 POSITIONAL = tyro.conf.Positional  # type: ignore[type-arg]
@@ -236,6 +236,7 @@ VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
     "transcribe": Transcribe,
     "spot": Spot,
     "embed": Embed,
+    "mine": Mine,
     "sources": Sources,
     "report": Report,
 }

@@ -47,3 +47,37 @@ class Spot:
         from speechtransfer.actions.spot import spot
 
         return spot(self)
+
+
+@dataclass(frozen=True)
+class Mine:
+    """Cut keywords out of a transcribed corpus, into class folders; without --words, list its words by count."""
+
+    corpus: Annotated[str, POSITIONAL]
+    """A manifest, a folder, or a name such as debian:asterisk-ru, with transcripts."""
+    words: tuple[str, ...] = ()
+    """Words, or phrases of several, parted by commas or spaces; quote a phrase."""
+    run: Path | None = None
+    """The run folder of a recogniser of the language, which finds the words."""
+    out: Path | None = None
+    """The folder to write; empty, or not there."""
+    least_confidence: float = 0.5
+    """Leave out cuts of whose letters the recogniser is less sure, from 0 to 1."""
+    margin: float = 0.1
+    """Seconds that a cut may exceed its letters on either side; a neighbour word stops it half-way."""
+    at_most: int | None = None
+    """Clips of a word: each speaker's surest first; default: all."""
+    least_count: int = 10
+    """List words said at least so often; warn of words with fewer clips."""
+    language: str | None = None
+    """ISO 639-3 code of utterances that state none."""
+    format: str | None = None
+    """The format, where it is not to be found out."""
+    audio_root: tuple[Path, ...] = ()
+    """Folders outside the corpus that its audio may lie in."""
+
+    def __call__(self, console: Console) -> int:
+        """Write the clips and print what became of each word."""
+        from speechtransfer.actions.mine import mine
+
+        return mine(console, self)

@@ -229,13 +229,22 @@ def _confusion_map(counted: Counter[tuple[str, str]], most: int) -> str:
     return svg(figure, "Heat map of confusions, said down and heard across")
 
 
-def spectrogram(wave: np.ndarray) -> str:
-    """SVG of the log-mel spectrogram of samples (S,) float32 at `SAMPLE_RATE`."""
+@dataclass(frozen=True)
+class Marks:
+    """What a spectrogram shows beside its sound, in seconds: a cut's borders, and letters where they were heard."""
+
+    start: float
+    end: float
+    letters: tuple[tuple[float, str], ...]
+
+
+def spectrogram(wave: np.ndarray, begin: float = 0.0, marks: Marks | None = None) -> str:
+    """SVG of the log-mel spectrogram of samples (S,) float32 at `SAMPLE_RATE`, the first of them at second `begin`."""
     samples = torch.from_numpy(np.array(wave, dtype=np.float32))[None]
     values, _ = LogMel(_MEL)(samples, torch.tensor([samples.shape[1]]))
     decibels = values[0].numpy().T * (10 / np.log(10))
     figure, axes = canvas(7.6, 2.6)
-    extent = (0.0, len(wave) / SAMPLE_RATE, 0.0, float(_MEL.n_mels))
+    extent = (begin, begin + len(wave) / SAMPLE_RATE, 0.0, float(_MEL.n_mels))
     top = float(decibels.max())
     axes.imshow(
         decibels,
@@ -252,6 +261,13 @@ def spectrogram(wave: np.ndarray) -> str:
     axes.set_yticks(bands, [f"{one:g}" for one in hertz / 1000])
     axes.set_ylabel("kHz (mel scale)")
     axes.set_xlabel("seconds")
+    if marks is not None:
+        for outside in ((extent[0], marks.start), (marks.end, extent[1])):
+            axes.axvspan(*outside, color="black", alpha=0.5, linewidth=0)
+        axes.vlines((marks.start, marks.end), 0, _MEL.n_mels, color="white", linewidth=1.5)
+        for second, letter in marks.letters:
+            axes.text(second, _MEL.n_mels + 1, letter, color=INK, ha="center", fontsize=9, parse_math=False)
+        axes.set_xlim(extent[:2])
     return svg(figure, "Log-mel spectrogram")
 
 

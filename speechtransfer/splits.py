@@ -61,7 +61,7 @@ def folds(
     Raises:
         DataError: fewer groups than parts.
     """
-    groups = _groups(manifest, prompt, by_speaker)
+    groups = kept_together(manifest, prompt, by_speaker)
     if len(groups) < count:
         raise DataError(
             f"{len(manifest)} utterances form only {len(groups)} groups that share no prompt"
@@ -101,10 +101,10 @@ def _by_stratum(
 
 def group_count(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> int:
     """How many sets of rows share no prompt, no file, no group and, where asked, no speaker."""
-    return len(_groups(manifest, prompt, by_speaker))
+    return len(kept_together(manifest, prompt, by_speaker))
 
 
-def _groups(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> list[list[int]]:
+def kept_together(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> list[list[int]]:
     """Row indices that must stay together: of one prompt, file or group or, where asked, one speaker."""
     keys: list[Callable[[Utterance], str | None]] = [prompt, lambda row: str(row.audio), lambda row: row.group]
     if by_speaker:
@@ -154,7 +154,7 @@ def cross_validation(
         raise DataError(f"there is no fold {fold} of {count}: take two folds or more, numbered from 0.")
     # Two folds need four parts, or nothing is left to train on.
     fewest = 2 if count == 2 else 1
-    strata = _by_stratum(manifest, _groups(manifest, prompt, by_speaker), stratum)
+    strata = _by_stratum(manifest, kept_together(manifest, prompt, by_speaker), stratum)
     a_fold = max(fewest, min([PARTS_A_FOLD, *(len(groups) // count for groups in strata.values())]))
     parts = folds(manifest, a_fold * count, seed, weight, prompt, by_speaker, stratum)
     first = a_fold * fold

@@ -23,15 +23,19 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "listening"),
         *("splits", "trimming", "weights"),
     ),
+    0: ("files", "manifest", "ngram", "overrides", "score", "text"),
+    1: ("audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "lexicon", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
     4: (
-        *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "offers", "resume", "schedule"),
-        *("sources", "stream"),
+        *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "resume"),
+        *("schedule", "sources", "stream"),
     ),
     5: ("fit",),
     6: ("detections", "pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "spotting", "tasks"),
+    6: ("cuts", "pictures", "record", "report", "rundata", "trial", "verdict"),
+    7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "tasks"),
     8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -45,12 +49,15 @@ WITHIN_A_LAYER = {
     ("align", "evaluate"): "both fill a batch with as much sound",
     ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
     ("embedding", "evaluate"): "both fill a batch with as much sound",
+    ("mining", "align"): "what is cut was aligned",
+    ("mining", "doctor"): "what is cut was examined",
     ("offers", "checkpoint"): "a run folder is a source",
     ("offers", "sources"): "a listing is of what loading finds",
     ("sources", "checkpoint"): "a run folder is a source",
     ("activations", "checkpoint"): "what is kept is described in JSON, as in a run folder",
     ("activations", "evaluate"): "both fill a batch with as much sound",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
+    ("cuts", "pictures"): "the page shows them",
     ("report", "pictures"): "the report shows them",
     ("report", "detections"): "a section of the report, in a file of its own for its length",
     ("detections", "pictures"): "drawn alike",
@@ -68,6 +75,8 @@ WITHIN_A_LAYER = {
     ("cli", "actions.use"): "a verb calls what it does",
     ("cli", "keyword_verbs"): "verbs in a file of their own, for their length",
     ("keyword_verbs", "actions.spot"): "a verb calls what it does",
+    ("cli", "keyword_verbs"): "a command has them beside its own",
+    ("keyword_verbs", "actions.mine"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
     ("encoders.waveform", "encoders.waveform_frontend"): "a family's blocks, in a file each for their length",
@@ -77,6 +86,7 @@ WITHIN_A_LAYER = {
 }
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
+    ("actions.mine", "keyword_verbs"): "an action takes its verb's dataclass",
     ("actions.train", "cli"): "an action takes its verb's dataclass",
     ("actions.use", "cli"): "an action takes its verb's dataclass",
     ("actions.spot", "keyword_verbs"): "an action takes its verb's dataclass",
@@ -106,6 +116,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 MAY_KNOW: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         ("bucketing", "errors", "events", "files", "manifest", "ngram", "overrides", "splits"), frozenset()
+        ("bucketing", "errors", "files", "lexicon", "manifest", "ngram", "overrides", "splits"), frozenset()
     ),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),

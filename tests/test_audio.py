@@ -224,6 +224,13 @@ def test_write_wav_returns_the_samples_it_was_given(tmp_path: Path) -> None:
     assert np.allclose(audio.read(tmp_path / "a.wav", RATE), [1, -1], atol=1e-4)
 
 
+def test_write_flac_returns_the_samples_it_was_given(tmp_path: Path) -> None:
+    wave = tone().astype(np.float32)
+    audio.write_flac(tmp_path / "a.flac", wave, 8000)
+    assert (audio.probe(tmp_path / "a.flac").sample_rate, audio.probe(tmp_path / "a.flac").subtype) == (8000, "PCM_16")
+    assert audio.read(tmp_path / "a.flac", 8000) == pytest.approx(wave, abs=2**-15)
+
+
 def test_write_wav_to_an_impossible_place(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written"):
