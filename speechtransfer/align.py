@@ -92,7 +92,7 @@ def recognisers(objective: Objective) -> tuple[Ctc, ...]:
     """The output layers that write letters: the objective itself, or parts of a sum.
 
     Raises:
-        SettingsError: it has none.
+        SettingsError: it has none, or they read transcripts differently.
     """
     parts = tuple(objective.parts.values()) if isinstance(objective, Sum) else (objective,)
     found = tuple(part for part in parts if isinstance(part, Ctc))
@@ -100,6 +100,11 @@ def recognisers(objective: Objective) -> tuple[Ctc, ...]:
         raise SettingsError(
             f"the run's objective ({objective.kind}) writes no letters, so it cannot align a transcript. Give the run "
             "folder of a recogniser (adapt --task ctc)."
+        )
+    if len({part.vocabulary.contract for part in found}) > 1:
+        raise SettingsError(
+            "the run's output layers read transcripts by different text contracts, so a word is not the same to all. "
+            "Give a run that was trained with one contract."
         )
     return found
 

@@ -16,6 +16,8 @@ from speechtransfer.pictures import SAMPLE_RATE, Html, Marks, page, spectrogram,
 _AROUND = 0.4
 #: Examples of a word: so many of the least sure, and one each from the middle and the top.
 _LEAST = 3
+#: Heads the table of all words; no word has a colon.
+_ALL = "Words: all"
 
 
 def write_cuts(path: Path, mined: Mined) -> None:
@@ -29,7 +31,7 @@ def write_cuts(path: Path, mined: Mined) -> None:
     for name, cut in mined.clips.items():
         by_word[cut.word].append((name, cut))
     sections = {word: _word(cuts) for word, cuts in by_word.items() if cuts}
-    write_atomically(path, page("Mined cuts", {"Words": _overview(by_word), **sections}))
+    write_atomically(path, page("Mined cuts", {_ALL: _overview(by_word), **sections}))
 
 
 def _overview(by_word: Mapping[str, Sequence[tuple[str, Cut]]]) -> str:

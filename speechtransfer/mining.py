@@ -144,7 +144,7 @@ def mine(
 
     Raises:
         SettingsError: the folder holds files, or the model is no recogniser.
-        DataError: no clip can be cut, or a row of a test split or a missing file is among those wanted; nothing was
+        DataError: no clip can be cut, or a wanted recording is missing, or unusable and of a test split; nothing was
             written.
     """
     require_room(out)
@@ -159,7 +159,8 @@ def mine(
     cuts = [_cut(alignments[row.id], row, word, place, settings) for row, word, place in spoken if row.id in alignments]
     chosen, left = _choose(cuts, settings)
     left = [(word, row, reasons[row.id]) for row, word, _ in spoken if row.id in reasons] + left
-    tallies = {word: _tally(word, cuts, chosen, left) for word in words}
+    counts = Counter(word for _, word, _ in spoken)
+    tallies = {word: _tally(word, counts[word], cuts, chosen, left) for word in words}
     if not chosen:
         why = "; ".join(f"{word}: {tally.occurrences} in transcripts, {told(tally)}" for word, tally in tallies.items())
         raise DataError(f"no clip could be cut ({why}). Choose other words, or a lower --least-confidence.")
@@ -217,11 +218,10 @@ def _why_not(cut: Cut, least: float) -> str:
     return f"more than were wanted: {where}" if cut.confidence >= least else f"low confidence: {where}"
 
 
-def _tally(word: str, cuts: Sequence[Cut], chosen: Sequence[Cut], left: Sequence[_Left]) -> Tally:
+def _tally(word: str, occurrences: int, cuts: Sequence[Cut], chosen: Sequence[Cut], left: Sequence[_Left]) -> Tally:
     sure = [cut.confidence for cut in cuts if cut.word == word]
-    clips = sum(cut.word == word for cut in chosen)
     dropped = Counter(reason.split(":")[0] for other, _, reason in left if other == word)
-    return Tally(clips + dropped.total(), clips, dropped, median(sure) if sure else None)
+    return Tally(occurrences, sum(cut.word == word for cut in chosen), dropped, median(sure) if sure else None)
 
 
 def _write(chosen: Sequence[Cut], numbers: Mapping[str, int], out: Path) -> dict[str, Cut]:

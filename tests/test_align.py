@@ -16,7 +16,7 @@ from speechtransfer.errors import SettingsError
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify, Ctc, Sum
-from speechtransfer.text import Vocabulary
+from speechtransfer.text import TextContract, Vocabulary
 
 RATE = 16_000
 
@@ -92,6 +92,12 @@ def test_each_language_is_aligned_by_its_own_layer(listener: Model, row: Callabl
 def test_a_classifier_aligns_nothing() -> None:
     with pytest.raises(SettingsError, match=r"adapt --task ctc"):
         recognisers(Classify(("yes", "no")))
+
+
+def test_layers_that_read_transcripts_differently_are_refused() -> None:
+    parts = {case: (1.0, Ctc(Vocabulary(("a",), TextContract(case=case)))) for case in ("lower", "keep")}
+    with pytest.raises(SettingsError, match="different text contracts"):
+        recognisers(Sum(**parts))
 
 
 def test_a_padded_batch_aligns_as_single_utterances_do(listener: Model, row: Callable[..., Utterance]) -> None:
