@@ -13,9 +13,6 @@ from torch.nn import functional
 
 from speechtransfer.errors import SettingsError
 
-#: Labels that are no words: other speech, and no speech. Nothing is ever spotted as one of them.
-UNKNOWN, SILENCE = "_unknown_", "_silence_"
-RESERVED = (UNKNOWN, SILENCE)
 #: Temperatures that are tried. None below 1: a dev split without an error would ask for certainty itself.
 _TEMPERATURES = torch.logspace(0, 1, 101, dtype=torch.float64)
 #: Probabilities are kept this far from 0 and 1 where their logarithms are compared.

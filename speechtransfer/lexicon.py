@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from speechtransfer.errors import SettingsError, TextError
-from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.manifest import RESERVED, Manifest, Utterance
 from speechtransfer.text import TextContract
 
-#: What spotters call everything else; no word may.
-RESERVED = ("_unknown_", "_silence_")
 _LONGEST_NAME = 255  # bytes that a folder's name may have
 
 

@@ -16,6 +16,9 @@ from speechtransfer.errors import DataError
 from speechtransfer.files import read_text_lines, write_lines
 
 SPLITS = ("train", "dev", "test")
+#: Labels that are no words: other speech, and no speech. Nothing is ever spotted as one of them.
+UNKNOWN, SILENCE = "_unknown_", "_silence_"
+RESERVED = (UNKNOWN, SILENCE)
 
 
 @dataclass(frozen=True, slots=True)

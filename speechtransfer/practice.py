@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from speechtransfer.acceptance import RESERVED, SILENCE, UNKNOWN
 from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.augmentation import coloured_noise
 from speechtransfer.batches import item_seed
 from speechtransfer.files import cache_folder
-from speechtransfer.manifest import Utterance
+from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, Utterance
 from speechtransfer.trimming import speech_span
 
 #: Seconds between what is said in a stream: from one breath to a pause longer than a window.

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from speechtransfer.acceptance import RESERVED
 from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.continuing import refuse_other_run
@@ -17,7 +16,7 @@ from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
 from speechtransfer.files import read_lines
-from speechtransfer.manifest import write_ledger
+from speechtransfer.manifest import RESERVED, write_ledger
 from speechtransfer.objectives.classify import Pooling
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report

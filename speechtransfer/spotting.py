@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from speechtransfer.acceptance import RESERVED, UNKNOWN
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import item_seed
 from speechtransfer.errors import DataError
-from speechtransfer.manifest import LedgerRow, Manifest, Utterance
+from speechtransfer.manifest import RESERVED, UNKNOWN, LedgerRow, Manifest, Utterance
 from speechtransfer.practice import practise
 from speechtransfer.splits import cross_validation
 from speechtransfer.trimming import speech_span, window_for

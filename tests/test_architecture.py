@@ -20,11 +20,9 @@ LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
     0: ("events", "files", "manifest", "ngram", "overrides", "score", "text"),
     1: (
-        *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "listening"),
-        *("splits", "trimming", "weights"),
+        *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "lexicon"),
+        *("listening", "splits", "trimming", "weights"),
     ),
-    0: ("files", "manifest", "ngram", "overrides", "score", "text"),
-    1: ("audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "lexicon", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
     4: (
@@ -32,10 +30,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("schedule", "sources", "stream"),
     ),
     5: ("fit",),
-    6: ("detections", "pictures", "record", "report", "rundata", "trial", "verdict"),
+    6: ("cuts", "detections", "pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "spotting", "tasks"),
-    6: ("cuts", "pictures", "record", "report", "rundata", "trial", "verdict"),
-    7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "tasks"),
     8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -75,7 +71,6 @@ WITHIN_A_LAYER = {
     ("cli", "actions.use"): "a verb calls what it does",
     ("cli", "keyword_verbs"): "verbs in a file of their own, for their length",
     ("keyword_verbs", "actions.spot"): "a verb calls what it does",
-    ("cli", "keyword_verbs"): "a command has them beside its own",
     ("keyword_verbs", "actions.mine"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
@@ -114,10 +109,8 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
-    **dict.fromkeys(
-        ("bucketing", "errors", "events", "files", "manifest", "ngram", "overrides", "splits"), frozenset()
-        ("bucketing", "errors", "files", "lexicon", "manifest", "ngram", "overrides", "splits"), frozenset()
-    ),
+    **dict.fromkeys(("bucketing", "errors", "events", "files", "lexicon", "manifest"), frozenset()),
+    **dict.fromkeys(("ngram", "overrides", "splits"), frozenset()),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
     **dict.fromkeys(("acceptance", "frames"), frozenset({"torch"})),

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from speechtransfer import practice
-from speechtransfer.acceptance import SILENCE, UNKNOWN
 from speechtransfer.audio import Recordings, read, write_wav
-from speechtransfer.manifest import Utterance
+from speechtransfer.manifest import SILENCE, UNKNOWN, Utterance
 from speechtransfer.practice import practise
 
 RATE = 16_000

@@ -13,10 +13,10 @@ import pytest
 import soundfile
 
 from speechtransfer import cli
-from speechtransfer.acceptance import RESERVED
 from speechtransfer.audio import read, write_wav
 from speechtransfer.checkpoint import load
 from speechtransfer.files import read_lines
+from speechtransfer.manifest import RESERVED
 from speechtransfer.objectives import Classify
 
 RATE = 16_000

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechtransfer.acceptance import RESERVED, UNKNOWN
 from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
-from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.manifest import RESERVED, UNKNOWN, Manifest, Utterance
 from speechtransfer.recipe import Keywords, Recipe, Scratch
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import load_encoder

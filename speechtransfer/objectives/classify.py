@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechtransfer.acceptance import RESERVED, UNKNOWN, Acceptance, fit_acceptance, fit_temperature
+from speechtransfer.acceptance import Acceptance, fit_acceptance, fit_temperature
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames, length_mask, masked_max, masked_mean
-from speechtransfer.manifest import Utterance
+from speechtransfer.manifest import RESERVED, UNKNOWN, Utterance
 from speechtransfer.objectives.contract import Objective, Prediction
 from speechtransfer.score import Scores, Transcription, score_labels
 from speechtransfer.weights import Head
