@@ -23,6 +23,7 @@ _TINY: Mapping[str, Mapping[str, Any]] = {
     "conformer": {"width": 16, "layers": 1, "heads": 2, "kernel": 3, "expansion": 2},
     "whisper": {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
     "dnn": {"hidden": [16]},
+    "cnn": {"size": 20, "channels": [4, 8], "hidden": 16},
     "waveform": {
         "hidden_size": 16,
         "num_hidden_layers": 1,

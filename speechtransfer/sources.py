@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from speechtransfer.checkpoint import load, read_json
-from speechtransfer.encoders import family, family_of
-from speechtransfer.encoders.contract import Encoder, SourceCard
+from speechtransfer.encoders import family, family_of, family_of_keys
+from speechtransfer.encoders.contract import Encoder, PlainEncoder, SourceCard
 from speechtransfer.encoders.dnn import Dnn
 from speechtransfer.encoders.labels import read_labels, refuse_unknown_language, target_language
 from speechtransfer.errors import SourceError
@@ -43,7 +43,6 @@ _CONTENTS: Mapping[str, tuple[str, ...]] = {
         "tokenizer.json",
         "tokenizer_config.json",
     ),
-    "dnn": (_STATE_DICT, "README.md"),
 }
 _WEIGHTS, _OLD_WEIGHTS = "model.safetensors", "pytorch_model.bin"
 #: What a language's adapter file holds.
@@ -93,12 +92,13 @@ def _fetch(name: str, tried: list[Path], language: str | None) -> Path:
 
     try:
         folder = fetched(_CONFIG, _RUN, *(["vocab.json"] if language else []))
-        kind, adapters = kind_of(folder), []
+        adapters = []
         if language is not None:
             _refuse_language(folder, name, language)
             adapters = [_adapter(language)]
-        if kind == "dnn":
-            return fetched(*_CONTENTS[kind])
+        if _plain(folder) is not None:
+            return fetched(_STATE_DICT, "README.md")
+        kind = kind_of(folder)
         folder = fetched(*_CONTENTS[kind], *adapters, _WEIGHTS)
         if not (folder / _WEIGHTS).is_file():
             folder = fetched(*_CONTENTS[kind], *adapters, _OLD_WEIGHTS)
@@ -112,15 +112,27 @@ def _fetch(name: str, tried: list[Path], language: str | None) -> Path:
 
 
 def kind_of(folder: Path) -> str:
-    """What a folder holds: ``run``, or the family of its checkpoint."""
+    """What a folder holds: ``run``, or the family of its checkpoint.
+
+    Raises:
+        SourceError: a checkpoint of no family, or a plain state dict that cannot be read.
+    """
     if (folder / _RUN).is_file():
         return "run"
-    if not (folder / _CONFIG).is_file():
-        return "dnn"
+    path = _plain(folder)
+    if path is not None:
+        return _of_state_dict(path, read_tensors(path)).family
     try:
         return family_of(_config(folder).get("model_type"))
     except SourceError as error:
         raise SourceError(f"{folder / _CONFIG}: {error}") from error
+
+
+def _plain(place: Path) -> Path | None:
+    """The file of a plain state dict: the place itself, or that of a folder which says nothing of what it holds."""
+    if place.is_file():
+        return place
+    return None if any((place / file).is_file() for file in (_CONFIG, _RUN)) else place / _STATE_DICT
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -133,7 +145,7 @@ def _adapter(language: str) -> str:
 
 
 def _refuse_language(folder: Path, name: str, language: str) -> None:
-    if kind_of(folder) != "waveform" or not re.fullmatch(r"[\w-]+", language):
+    if _plain(folder) is not None or kind_of(folder) != "waveform" or not re.fullmatch(r"[\w-]+", language):
         raise SourceError(f"{name}: has no adapters by language. Leave out language={language!r}.")
     refuse_unknown_language(folder, name, language)
 
@@ -160,13 +172,14 @@ def load_encoder(name: str | Path = DEFAULT_SOURCE, language: str | None = None)
     if str(name).startswith(_RANDOM):
         return family(str(name).removeprefix(_RANDOM)).from_settings({}, SourceCard(f"{name} (random weights)"))
     place = find_source(str(name), language)
-    kind = "dnn" if place.is_file() else kind_of(place)
     if language is not None:
         _refuse_language(place, str(name), language)
+    path = _plain(place)
+    if path is not None:
+        return _from_state_dict(path, str(name))
+    kind = kind_of(place)
     if kind == "run":
         return _from_run(place, str(name))
-    if kind == "dnn":
-        return _from_state_dict(place if place.is_file() else place / _STATE_DICT, str(name))
     return _from_checkpoint(place, str(name), kind, language)
 
 
@@ -187,13 +200,15 @@ def _from_run(folder: Path, name: str) -> Encoder:
 
 def _from_state_dict(path: Path, name: str) -> Encoder:
     tensors = read_tensors(path)
-    if not tensors.keys() & {"0.weight", "2.weight", "4.weight"}:
-        raise SourceError(
-            f"{path}: is no state dict of the dnn, 0.weight to 4.bias. Of another checkpoint give the folder that "
-            "holds its config.json."
-        )
-    encoder = Dnn.from_tensors(tensors, SourceCard(name, sha256=sha256(path)))
+    encoder = _of_state_dict(path, tensors).from_tensors(tensors, SourceCard(name, sha256=sha256(path)))
     return _filled(encoder, tensors, str(path))
+
+
+def _of_state_dict(path: Path, tensors: Mapping[str, Tensor]) -> type[PlainEncoder]:
+    try:
+        return family_of_keys(tensors)
+    except SourceError as error:
+        raise SourceError(f"{path}: {error} Of another checkpoint give the folder with its config.json.") from error
 
 
 def _from_checkpoint(folder: Path, name: str, kind: str, language: str | None) -> Encoder:

@@ -105,6 +105,7 @@ FAMILIES: Mapping[str, Callable[[], Encoder]] = {
     "whisper": whisper,
     "whisper20": lambda: whisper(20),
     "dnn": lambda: family("dnn").from_settings({"hidden": [20, 16]}, CARD),
+    "cnn": lambda: family("cnn").from_settings({"size": 16, "channels": [4, 6], "hidden": 20}, CARD),
     "parakeet": lambda: settled(family("parakeet").from_settings(PARAKEET, CARD)),  # type: ignore[return-value, dict-item]
     **{
         name: lambda name=name: waveform(name)  # type: ignore[misc]

@@ -109,7 +109,7 @@ def test_every_key_is_accounted_for(source: Path, change: dict[str, Tensor | Non
 
 def test_weights_of_something_else_are_told_from_a_dnn(tmp_path: Path) -> None:
     save_file({"encoder.layers.0.weight": torch.zeros(2)}, tmp_path / "model.safetensors")
-    with pytest.raises(SourceError, match=r"is no state dict of the dnn.*give the folder"):
+    with pytest.raises(SourceError, match=r"is no state dict of a family.*dnn, 0\.weight.*give the folder"):
         load_encoder(tmp_path / "model.safetensors")
 
 

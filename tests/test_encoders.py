@@ -23,7 +23,12 @@ from speechtransfer.weights import Head
 
 each = pytest.mark.parametrize("name", sorted(FAMILIES))
 #: Features of a frame that augmentation sees, where they are not 80 bands.
-BANDS = {"conformer": 24, "parakeet": 24, **dict.fromkeys(("wav2vec2", "wavlm", "data2vec", "sew", "sew_d"), 8)}
+BANDS = {
+    "conformer": 24,
+    "parakeet": 24,
+    "cnn": 16,
+    **dict.fromkeys(("wav2vec2", "wavlm", "data2vec", "sew", "sew_d"), 8),
+}
 VOCABULARY = Vocabulary(tuple(" abc"))
 
 
@@ -91,7 +96,7 @@ def test_frame_lengths_are_the_actual_ones(name: str) -> None:
         # Sound shorter than a window has no frame, where a window is not filled up with silence.
         least = 2 if name in ("sew", "sew_d") else 1
         assert single.values.shape[1] == max(least, int(promised[item])), count
-    assert promised[0] == (1 if encoder.family in ("conformer", "dnn", "whisper") else 0)
+    assert promised[0] == (1 if encoder.family in ("conformer", "dnn", "cnn", "whisper") else 0)
     window = 0.04  # beside its own frames; the longest of the tiny encoders
     assert abs(float(promised[-1]) * encoder.period - counts[-1] / encoder.sample_rate) <= encoder.period + window
 
@@ -212,7 +217,7 @@ def test_training_from_scratch_renews_every_weight(name: str) -> None:
 def test_every_parameter_has_one_block(name: str) -> None:
     encoder = build(name)
     owners = {key: encoder.block_of(key) for key, _ in encoder.named_parameters()}
-    assert set(owners.values()) == set(encoder.blocks) - ({"frontend"} if name == "dnn" else set())
+    assert set(owners.values()) == set(encoder.blocks) - ({"frontend"} if name in ("dnn", "cnn") else set())
     for block in set(owners.values()):
         rule = Rule(encoder.pattern(block), scale=0)
         _, plan = Transfer((rule, Rule(r".*"))).apply(encoder, Ctc(VOCABULARY))
@@ -221,7 +226,7 @@ def test_every_parameter_has_one_block(name: str) -> None:
         assert matched == {key for key, owner in owners.items() if owner == block} - constant
     with pytest.raises(PlanError, match="no block 'layer9'"):
         encoder.pattern("layer9")
-    if name == "dnn":
+    if name in ("dnn", "cnn"):
         with pytest.raises(PlanError, match="no parameter in frontend"):
             encoder.pattern("frontend")
 
@@ -244,7 +249,7 @@ def test_the_table_of_support_is_true() -> None:
     assert header[0] == "family"
     assert {row[0].strip("`") for row in rows} == {build(name).family for name in FAMILIES}
     by_family = {row[0].strip("`"): dict(zip(header, row, strict=True)) for row in rows}
-    for name in ("conformer", "whisper", "dnn", "parakeet", "w2v_bert"):
+    for name in ("conformer", "whisper", "dnn", "cnn", "parakeet", "w2v_bert"):
         encoder = build(name)
         row = by_family[encoder.family]
         assert row["frames"] == f"{1000 * encoder.period:g} ms"

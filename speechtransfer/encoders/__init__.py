@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
-from speechtransfer.encoders.contract import Encoder, SourceCard
+from speechtransfer.encoders.contract import Encoder, PlainEncoder, SourceCard
 from speechtransfer.errors import SourceError
 
 #: Family name to module and class; transformers takes seconds to import, so nothing is loaded here.
@@ -12,6 +13,7 @@ _FAMILIES = {
     "conformer": ("conformer", "Conformer"),
     "whisper": ("whisper", "Whisper"),
     "dnn": ("dnn", "Dnn"),
+    "cnn": ("cnn", "Cnn"),
     "waveform": ("waveform", "Waveform"),
     "parakeet": ("parakeet", "Parakeet"),
 }
@@ -32,6 +34,12 @@ _MODEL_TYPES = {
     "parakeet_encoder": ("parakeet", "Parakeet"),
     "parakeet_rnnt": ("parakeet", "Parakeet"),
     "parakeet_tdt": ("parakeet", "Parakeet"),
+}
+
+#: Keys of a plain state dict that only this family's has, any of them.
+_KEYS = {
+    "dnn": ("0.weight", "2.weight", "4.weight"),
+    "cnn": ("fc1.weight", "fc2.weight"),
 }
 
 
@@ -59,6 +67,21 @@ def family_of(model_type: object) -> str:
     return _MODEL_TYPES[model_type][0]
 
 
+def family_of_keys(keys: Iterable[str]) -> type[PlainEncoder]:
+    """The encoder class that loads a plain state dict with these keys.
+
+    Raises:
+        SourceError: none does; the message lists what it would have to hold.
+    """
+    held = set(keys)
+    for name, own in _KEYS.items():
+        if not held.isdisjoint(own):
+            found: type[PlainEncoder] = family(name)  # type: ignore[assignment]
+            return found
+    known = "; ".join(f"{name}, {', '.join(own)}" for name, own in _KEYS.items())
+    raise SourceError(f"is no state dict of a family that is told by its keys ({known}).")
+
+
 def support_rows() -> list[tuple[str, ...]]:
     """What each family supports, for the README: a header, then a row a family.
 
@@ -74,4 +97,4 @@ def support_rows() -> list[tuple[str, ...]]:
     return rows
 
 
-__all__ = ["Encoder", "SourceCard", "family", "family_of", "support_rows"]
+__all__ = ["Encoder", "SourceCard", "family", "family_of", "family_of_keys", "support_rows"]

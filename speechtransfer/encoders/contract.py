@@ -243,6 +243,15 @@ class Encoder(nn.Module, ABC):
         return features if self._augment is None else self._augment(features, lengths)
 
 
+class PlainEncoder(Encoder):
+    """An encoder whose checkpoint is a plain state dict, of which the tensors alone tell the sizes."""
+
+    @classmethod
+    @abstractmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], card: SourceCard) -> Self:
+        """An encoder with random weights, of the sizes of a checkpoint's tensors; the default where it lacks them."""
+
+
 def zero_beyond(x: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, D) with zeros after each item's length, so that padding never leaks through a convolution."""
     return x * length_mask(lengths, x.shape[1])[..., None].to(x.dtype)

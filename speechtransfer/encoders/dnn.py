@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from speechtransfer.encoders.contract import Encoder, SourceCard, Support
+from speechtransfer.encoders.contract import PlainEncoder, SourceCard, Support
 from speechtransfer.errors import SettingsError
 from speechtransfer.features import LogMel, MelSettings
 
 
-class Dnn(Encoder):
+class Dnn(PlainEncoder):
     """Linear 80-128, ReLU, Linear 128-64, ReLU, on each log-mel frame alone; its output layer was 64-10.
 
     The weights are a plain state dict of the whole ``nn.Sequential``, ``0.weight`` to ``4.bias``: its sizes are
