@@ -24,6 +24,7 @@ _TINY: Mapping[str, Mapping[str, Any]] = {
     "whisper": {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
     "dnn": {"hidden": [16]},
     "cnn": {"size": 20, "channels": [4, 8], "hidden": 16},
+    "compact": {"channels": [8, 12, 16], "kernel": 3, "strides": [2, 2]},
     "waveform": {
         "hidden_size": 16,
         "num_hidden_layers": 1,

@@ -68,6 +68,7 @@ WAVEFORM: Mapping[str, Mapping[str, Any]] = {
     "w2v_bert_relative": {"model_type": "wav2vec2-bert", **_BERT, "position_embeddings_type": "relative"},
     "w2v_bert_rotary": {"model_type": "wav2vec2-bert", **_BERT, "position_embeddings_type": "rotary"},
 }
+COMPACT: Mapping[str, Any] = {"bands": 24, "channels": [8, 12, 16, 20], "kernel": 5}
 PARAKEET: Mapping[str, Any] = {**_SIZES, "subsampling_conv_channels": 4, "conv_kernel_size": 5, "num_mel_bins": 24}
 
 
@@ -106,6 +107,7 @@ FAMILIES: Mapping[str, Callable[[], Encoder]] = {
     "whisper20": lambda: whisper(20),
     "dnn": lambda: family("dnn").from_settings({"hidden": [20, 16]}, CARD),
     "cnn": lambda: family("cnn").from_settings({"size": 16, "channels": [4, 6], "hidden": 20}, CARD),
+    "compact": lambda: settled(family("compact").from_settings(COMPACT, CARD)),  # type: ignore[return-value]
     "parakeet": lambda: settled(family("parakeet").from_settings(PARAKEET, CARD)),  # type: ignore[return-value, dict-item]
     **{
         name: lambda name=name: waveform(name)  # type: ignore[misc]

@@ -78,6 +78,8 @@ WITHIN_A_LAYER = {
     ("encoders.waveform", "encoders.waveform_layers"): "the same",
     ("encoders.waveform_frontend", "encoders.filterbanks"): "w2v-BERT hears a filterbank",
     ("encoders.parakeet", "encoders.filterbanks"): "so does Parakeet",
+    ("encoders.compact", "encoders.filterbanks"): "and so does compact",
+    ("encoders.compact", "encoders.causal"): "it is causal",
 }
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {

@@ -27,6 +27,7 @@ BANDS = {
     "conformer": 24,
     "parakeet": 24,
     "cnn": 16,
+    "compact": 24,
     **dict.fromkeys(("wav2vec2", "wavlm", "data2vec", "sew", "sew_d"), 8),
 }
 VOCABULARY = Vocabulary(tuple(" abc"))
@@ -249,12 +250,14 @@ def test_the_table_of_support_is_true() -> None:
     assert header[0] == "family"
     assert {row[0].strip("`") for row in rows} == {build(name).family for name in FAMILIES}
     by_family = {row[0].strip("`"): dict(zip(header, row, strict=True)) for row in rows}
-    for name in ("conformer", "whisper", "dnn", "cnn", "parakeet", "w2v_bert"):
+    for name in ("conformer", "whisper", "dnn", "cnn", "compact", "parakeet", "w2v_bert"):
         encoder = build(name)
         row = by_family[encoder.family]
         assert row["frames"] == f"{1000 * encoder.period:g} ms"
         assert row["padded batches"].startswith("exact") == encoder.pads_exactly
-        assert (row["old output layer"] == "none") == (encoder.head is None and encoder.family != "conformer")
+        assert (row["old output layer"] == "none") == (
+            encoder.head is None and encoder.family not in ("conformer", "compact")
+        )
     assert "HuBERT" in by_family["waveform"]["checkpoints"]
     assert family_of("unispeech-sat") == "waveform"
     with pytest.raises(SourceError, match="model_type 'bert' is not among the known: whisper, wav2vec2"):

@@ -1,15 +1,17 @@
-"""Tests of the filterbanks: they are those of transformers' own feature extractors, alone and in a batch."""
+"""Tests of the filterbanks: those of transformers' own feature extractors, alone and in a batch, or of librosa."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import librosa
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from transformers import ParakeetFeatureExtractor, SeamlessM4TFeatureExtractor
 
-from speechtransfer.encoders.filterbanks import NemoMel, StackedFbank
+from speechtransfer.encoders.filterbanks import FlooredMel, NemoMel, StackedFbank
 
 SAMPLES = (16000, 9001, 8160, 4000, 1999)
 
@@ -85,3 +87,30 @@ def test_sound_too_short_for_statistics_is_finite(name: str, count: int) -> None
     assert torch.isfinite(values).all()
     assert values.shape[1] >= 1
     assert lengths.tolist() == [count // 160 if name == "Parakeet" else int(count >= 560)]
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_floored_features_are_those_of_librosa(centred: bool) -> None:
+    wave = (0.1 * torch.randn(8000, generator=torch.Generator().manual_seed(2))).numpy()
+    wave[3000:5000] = 0.0  # silence
+    features = FlooredMel(40, centred)
+    values, lengths = features(torch.from_numpy(wave)[None], torch.tensor([8000]))
+    # librosa's window stands in the middle of its 512 samples, 56 before and after it.
+    padded = wave if centred else np.pad(wave, (400 - 160 + 56, 56))
+    power = librosa.feature.melspectrogram(
+        y=padded,
+        sr=16000,
+        n_fft=512,
+        win_length=400,
+        hop_length=160,
+        center=centred,
+        pad_mode="constant",
+        n_mels=40,
+        htk=True,
+        norm=None,
+    )
+    expected = np.maximum(np.log(np.maximum(power, 1e-10)), -10.0).T
+    assert (lengths.tolist(), values.shape) == ([51 if centred else 50], (1, *expected.shape))
+    torch.testing.assert_close(values[0], torch.from_numpy(expected), rtol=1e-4, atol=1e-4)
+    assert (values[0] == -10.0).any()
+    assert features.context * features.hop >= 400 - 160

@@ -14,6 +14,7 @@ _FAMILIES = {
     "whisper": ("whisper", "Whisper"),
     "dnn": ("dnn", "Dnn"),
     "cnn": ("cnn", "Cnn"),
+    "compact": ("compact", "Compact"),
     "waveform": ("waveform", "Waveform"),
     "parakeet": ("parakeet", "Parakeet"),
 }
