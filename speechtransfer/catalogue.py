@@ -25,6 +25,7 @@ _TINY: Mapping[str, Mapping[str, Any]] = {
     "dnn": {"hidden": [16]},
     "cnn": {"size": 20, "channels": [4, 8], "hidden": 16},
     "compact": {"channels": [8, 12, 16], "kernel": 3, "strides": [2, 2]},
+    "vision": {"bands": 32, "scale": 1 / 16},
     "waveform": {
         "hidden_size": 16,
         "num_hidden_layers": 1,

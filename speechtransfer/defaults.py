@@ -16,7 +16,7 @@ _NGRAM = 6
 def defaults(data: str, source: str, family: str, language: str | None, task: str = "ctc") -> Recipe:
     """The recipe of a command that names no settings."""
     # The old output layer of a plain state dict has no labels to graft by, and plain log-mel has nothing to freeze.
-    whole = Transfer(graft="fresh") if family in ("dnn", "cnn") else Transfer()
+    whole = Transfer(graft="fresh") if family in ("dnn", "cnn", "vision") else Transfer()
     if task == "keywords":
         # A label is no letter: rows of the source's output layer mean nothing here.
         frozen = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")

@@ -261,12 +261,14 @@ def _filled(encoder: Encoder, tensors: Mapping[str, Tensor], where: str) -> Enco
 
 
 def _modern(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keys as torch has called the parts of a weight-normalised weight since 2.0."""
+    """Keys as torch has them today: the parts of a normalised weight, and BatchNorm's count, 0 where it is missing."""
     modern = {
         key: re.sub(r"\.weight_([gv])$", lambda part: f".parametrizations.weight.original{'gv'.index(part[1])}", key)
         for key in tensors
     }
-    return {key if modern[key] in tensors else modern[key]: value for key, value in tensors.items()}
+    named = {key if modern[key] in tensors else modern[key]: value for key, value in tensors.items()}
+    counts = (re.sub(r"running_var$", "num_batches_tracked", key) for key in named if key.endswith("running_var"))
+    return {count: torch.tensor(0) for count in counts} | named
 
 
 def _preprocessor(folder: Path) -> dict[str, Any]:

@@ -14,8 +14,12 @@ from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.encoders.whisper import Whisper
 from speechtransfer.features import MelSettings
+from speechtransfer.objectives import Classify, Ctc, Objective
+from speechtransfer.objectives.ctc_head import LONGEST_PERIOD
+from speechtransfer.text import Vocabulary
 
 torch.set_num_threads(1)
+VOCABULARY = Vocabulary(tuple(" abc"))
 CARD = SourceCard("tiny", "MIT", ("eng",), "ab" * 32, frozenset({"x", "y"}))
 _SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24}
 _WAVE = {
@@ -69,6 +73,8 @@ WAVEFORM: Mapping[str, Mapping[str, Any]] = {
     "w2v_bert_rotary": {"model_type": "wav2vec2-bert", **_BERT, "position_embeddings_type": "rotary"},
 }
 COMPACT: Mapping[str, Any] = {"bands": 24, "channels": [8, 12, 16, 20], "kernel": 5}
+RESNET: Mapping[str, Any] = {"bands": 32, "scale": 1 / 16}
+MOBILENET: Mapping[str, Any] = {"backbone": "mobilenet_v2", "bands": 40, "scale": 0.05}
 PARAKEET: Mapping[str, Any] = {**_SIZES, "subsampling_conv_channels": 4, "conv_kernel_size": 5, "num_mel_bins": 24}
 
 
@@ -108,6 +114,8 @@ FAMILIES: Mapping[str, Callable[[], Encoder]] = {
     "dnn": lambda: family("dnn").from_settings({"hidden": [20, 16]}, CARD),
     "cnn": lambda: family("cnn").from_settings({"size": 16, "channels": [4, 6], "hidden": 20}, CARD),
     "compact": lambda: settled(family("compact").from_settings(COMPACT, CARD)),  # type: ignore[return-value]
+    "resnet": lambda: settled(family("vision").from_settings(RESNET, CARD)),  # type: ignore[return-value]
+    "mobilenet": lambda: settled(family("vision").from_settings(MOBILENET, CARD)),  # type: ignore[return-value]
     "parakeet": lambda: settled(family("parakeet").from_settings(PARAKEET, CARD)),  # type: ignore[return-value, dict-item]
     **{
         name: lambda name=name: waveform(name)  # type: ignore[misc]
@@ -119,6 +127,11 @@ FAMILIES: Mapping[str, Callable[[], Encoder]] = {
 def build(name: str) -> Encoder:
     torch.manual_seed(11)
     return FAMILIES[name]().eval()
+
+
+def objective(encoder: Encoder) -> Objective:
+    """What an encoder can be trained for: characters, or where its frames are too coarse for them, labels."""
+    return Classify(("no", "yes")) if encoder.period > LONGEST_PERIOD else Ctc(VOCABULARY)
 
 
 def noise(*samples: int) -> tuple[Tensor, Tensor]:

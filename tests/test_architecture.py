@@ -79,6 +79,7 @@ WITHIN_A_LAYER = {
     ("encoders.waveform_frontend", "encoders.filterbanks"): "w2v-BERT hears a filterbank",
     ("encoders.parakeet", "encoders.filterbanks"): "so does Parakeet",
     ("encoders.compact", "encoders.filterbanks"): "and so does compact",
+    ("encoders.vision", "encoders.filterbanks"): "and a picture is of the same",
     ("encoders.compact", "encoders.causal"): "it is causal",
 }
 #: Names for the type checker alone, which no run ever imports.

@@ -7,6 +7,7 @@ from families import FAMILIES, build
 
 from speechtransfer.defaults import defaults
 from speechtransfer.encoders.contract import Encoder
+from speechtransfer.errors import PlanError
 from speechtransfer.objectives import Classify, Ctc, Objective
 from speechtransfer.sources import load_encoder
 from speechtransfer.text import Vocabulary
@@ -26,6 +27,10 @@ def encoder(name: str) -> Encoder:
 def test_the_transfer_fits_every_family(name: str, task: str) -> None:
     source = encoder(name)
     recipe = defaults("data", "source", source.family, "eng", task)
+    if task == "ctc" and source.family == "vision":
+        with pytest.raises(PlanError, match="frames every 320 ms are too coarse for characters"):
+            recipe.transfer.apply(source, OBJECTIVES[task])
+        return
     _, plan = recipe.transfer.apply(source, OBJECTIVES[task])
     live = plan.live(0)
     assert any(one.startswith("objective.") for one in live)

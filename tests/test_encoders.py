@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from families import CARD, FAMILIES, build, conformer, noise
+from families import CARD, FAMILIES, build, conformer, noise, objective
 from torch import Tensor
 
 from speechtransfer.checkpoint import load, save
@@ -16,8 +16,6 @@ from speechtransfer.encoders import family, family_of, support_rows
 from speechtransfer.encoders.contract import SourceCard
 from speechtransfer.errors import PlanError, SettingsError, SourceError
 from speechtransfer.frames import Batch
-from speechtransfer.objectives import Ctc
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Rule, Transfer, set_live
 from speechtransfer.weights import Head
 
@@ -28,9 +26,12 @@ BANDS = {
     "parakeet": 24,
     "cnn": 16,
     "compact": 24,
+    "resnet": 32,
+    "mobilenet": 40,
     **dict.fromkeys(("wav2vec2", "wavlm", "data2vec", "sew", "sew_d"), 8),
 }
-VOCABULARY = Vocabulary(tuple(" abc"))
+#: Families that learn nothing in their front end.
+NOTHING_BEFORE = ("dnn", "cnn", "resnet", "mobilenet")
 
 
 @each
@@ -67,11 +68,11 @@ def test_blocks_that_do_not_run_are_refused(name: str) -> None:
     encoder = build(name)
     wave, lengths = noise(4000)
     last, before = encoder.blocks[-1], encoder.blocks[-2]
-    for wrong in ({"start": "layer9"}, {"stop": "Layer0"}, {"taps": ["logits"]}):
+    for wrong in ({"start": "layer99"}, {"stop": "Layer0"}, {"taps": ["logits"]}):
         with pytest.raises(PlanError, match="the blocks are frontend, layer0"):
             encoder.run(wave, lengths, **wrong)  # type: ignore[arg-type]
-    with pytest.raises(PlanError, match="no block 'layer9'"):
-        encoder.cut("layer9")
+    with pytest.raises(PlanError, match="no block 'layer99'"):
+        encoder.cut("layer99")
     with pytest.raises(PlanError, match="'frontend' comes before 'layer1'"):
         encoder.run(torch.zeros(1, 3, 16), torch.tensor([3]), start="layer1", stop="frontend")
     with pytest.raises(PlanError, match=f"'{last}' is tapped but does not run"):
@@ -97,7 +98,7 @@ def test_frame_lengths_are_the_actual_ones(name: str) -> None:
         # Sound shorter than a window has no frame, where a window is not filled up with silence.
         least = 2 if name in ("sew", "sew_d") else 1
         assert single.values.shape[1] == max(least, int(promised[item])), count
-    assert promised[0] == (1 if encoder.family in ("conformer", "dnn", "cnn", "whisper") else 0)
+    assert promised[0] == (1 if encoder.family in ("conformer", "dnn", "cnn", "vision", "whisper") else 0)
     window = 0.04  # beside its own frames; the longest of the tiny encoders
     assert abs(float(promised[-1]) * encoder.period - counts[-1] / encoder.sample_rate) <= encoder.period + window
 
@@ -176,7 +177,8 @@ def test_augmentation_reaches_the_features_and_ends_with_its_context(name: str) 
 def batch_of(*samples: int) -> Batch:
     wave, lengths = noise(*samples)
     texts = tuple("ab c" for _ in samples)
-    return Batch(wave, lengths, texts, torch.ones(len(samples)), {"text": texts})
+    labels = tuple(("no", "yes")[item % 2] for item in range(len(samples)))
+    return Batch(wave, lengths, texts, torch.ones(len(samples)), {"text": texts, "label": labels})
 
 
 @each
@@ -188,7 +190,7 @@ def test_a_step_moves_exactly_what_the_plan_says(name: str) -> None:
 
     for frozen in (("frontend", "layer0"), encoder.blocks[1:]):
         rules = (Rule(encoder.pattern(*frozen), scale=0), Rule(r".*"))
-        model, plan = Transfer(rules).apply(encoder, Ctc(VOCABULARY))
+        model, plan = Transfer(rules).apply(encoder, objective(encoder))
         set_live(model, plan, 0)
         before = {key: value.clone() for key, value in model.state_dict().items()}
         sum(model(batch_of(9000, 7001)).values()).backward()  # type: ignore[union-attr]
@@ -206,7 +208,7 @@ def test_a_step_moves_exactly_what_the_plan_says(name: str) -> None:
 @each
 def test_training_from_scratch_renews_every_weight(name: str) -> None:
     encoder = build(name)
-    model, plan = Transfer(fresh=(r"encoder\..*",)).apply(encoder, Ctc(VOCABULARY))
+    model, plan = Transfer(fresh=(r"encoder\..*",)).apply(encoder, objective(encoder))
     assert all(item.origin in ("fresh", "constant") for item in plan.parameters)
     before = dict(encoder.named_parameters())
     for key, value in model.encoder.named_parameters():
@@ -218,16 +220,16 @@ def test_training_from_scratch_renews_every_weight(name: str) -> None:
 def test_every_parameter_has_one_block(name: str) -> None:
     encoder = build(name)
     owners = {key: encoder.block_of(key) for key, _ in encoder.named_parameters()}
-    assert set(owners.values()) == set(encoder.blocks) - ({"frontend"} if name in ("dnn", "cnn") else set())
+    assert set(owners.values()) == set(encoder.blocks) - ({"frontend"} if name in NOTHING_BEFORE else set())
     for block in set(owners.values()):
         rule = Rule(encoder.pattern(block), scale=0)
-        _, plan = Transfer((rule, Rule(r".*"))).apply(encoder, Ctc(VOCABULARY))
+        _, plan = Transfer((rule, Rule(r".*"))).apply(encoder, objective(encoder))
         matched = {item.name.removeprefix("encoder.") for item in plan.parameters if item.rule == 0}
         constant = {item.name.removeprefix("encoder.") for item in plan.parameters if item.rule is None}
         assert matched == {key for key, owner in owners.items() if owner == block} - constant
-    with pytest.raises(PlanError, match="no block 'layer9'"):
-        encoder.pattern("layer9")
-    if name in ("dnn", "cnn"):
+    with pytest.raises(PlanError, match="no block 'layer99'"):
+        encoder.pattern("layer99")
+    if name in NOTHING_BEFORE:
         with pytest.raises(PlanError, match="no parameter in frontend"):
             encoder.pattern("frontend")
 
@@ -238,7 +240,7 @@ def test_a_run_folder_gives_the_same_again(name: str, tmp_path: Path) -> None:
     encoder = build(name)
     wave, lengths = noise(5000, 3111)
     for source in (encoder, encoder.cut("layer0")):
-        model, _ = Transfer().apply(source, Ctc(VOCABULARY))
+        model, _ = Transfer().apply(source, objective(source))
         save(model, tmp_path)
         again = load(tmp_path)
         assert torch.equal(again.encoder(wave, lengths).values, model.eval().encoder(wave, lengths).values)
@@ -250,7 +252,7 @@ def test_the_table_of_support_is_true() -> None:
     assert header[0] == "family"
     assert {row[0].strip("`") for row in rows} == {build(name).family for name in FAMILIES}
     by_family = {row[0].strip("`"): dict(zip(header, row, strict=True)) for row in rows}
-    for name in ("conformer", "whisper", "dnn", "cnn", "compact", "parakeet", "w2v_bert"):
+    for name in ("conformer", "whisper", "dnn", "cnn", "compact", "resnet", "parakeet", "w2v_bert"):
         encoder = build(name)
         row = by_family[encoder.family]
         assert row["frames"] == f"{1000 * encoder.period:g} ms"

@@ -15,6 +15,7 @@ _FAMILIES = {
     "dnn": ("dnn", "Dnn"),
     "cnn": ("cnn", "Cnn"),
     "compact": ("compact", "Compact"),
+    "vision": ("vision", "Vision"),
     "waveform": ("waveform", "Waveform"),
     "parakeet": ("parakeet", "Parakeet"),
 }
@@ -41,6 +42,7 @@ _MODEL_TYPES = {
 _KEYS = {
     "dnn": ("0.weight", "2.weight", "4.weight"),
     "cnn": ("fc1.weight", "fc2.weight"),
+    "vision": ("bn1.weight", "layer1.0.conv1.weight", "features.0.0.weight", "features.1.conv.0.0.weight"),
 }
 
 
