@@ -17,7 +17,7 @@ from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
 from speechtransfer.files import read_lines
 from speechtransfer.manifest import write_ledger
-from speechtransfer.objectives.classify import Pooling
+from speechtransfer.objectives.pooled import Pooling
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
 from speechtransfer.schedule import FitSettings, MaskSettings
@@ -49,11 +49,19 @@ class Keywords:
     """The head of a keyword spotter.
 
     Attributes:
-        pooling: of frames over time: ``mean``, ``max`` or ``attentive``.
-        hidden: widths of ReLU layers before the output.
+        pooling: of frames over time: ``mean``, ``max``, ``attentive``, or ``parts``, the means of both halves beside
+            the maximum.
+        hidden: widths of ReLU layers before the output; of ``classify``.
         dropout: before every layer.
-        smoothing: of the targets.
-        balanced: rare words weigh as much in the loss as common ones.
+        smoothing: of the targets; of ``classify``.
+        balanced: rare words weigh as much in the loss as common ones; of ``classify``.
+        loss: ``classify`` is an output layer over a closed set of words. The others compare clips (see ``Contrast``)
+            and give a spotter that words can be added to without training.
+        embedding: width of the space in which clips are compared; None keeps that of what is pooled.
+        temperature: of ``prototypes`` and ``ntxent``.
+        margin: of ``triplet`` and ``siamese``.
+        metric: what the training clips say of distances: ``within`` that the ways in which clips of one word differ
+            count less, ``channels`` how far each channel varies, ``plain`` nothing.
     """
 
     pooling: Pooling = "mean"
@@ -61,6 +69,11 @@ class Keywords:
     dropout: float = 0.1
     smoothing: float = 0.0
     balanced: bool = True
+    loss: Literal["classify", "prototypes", "triplet", "ntxent", "siamese"] = "classify"
+    embedding: int | None = None
+    temperature: float = 0.1
+    margin: float = 0.5
+    metric: Literal["within", "channels", "plain"] = "within"
 
 
 @dataclass(frozen=True)

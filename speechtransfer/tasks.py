@@ -15,14 +15,14 @@ from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
-from speechtransfer.objectives import Classify, Ctc, Distil, Objective, Sum
+from speechtransfer.objectives import Classify, Contrast, Ctc, Distil, Objective, Sum
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
 from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
-    from speechtransfer.recipe import Recipe
+    from speechtransfer.recipe import Keywords, Recipe
 
 #: What each task learns from.
 FIELDS = {"ctc": "text", "keywords": "label"}
@@ -113,7 +113,7 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
 
     def build(rows: Sequence[Utterance]) -> Objective:
         if recipe.task == "keywords":
-            return Classify.from_rows(rows, **asdict(recipe.keywords))
+            return _spotter(rows, recipe.keywords)
         parts: dict[str, tuple[float, Objective]]
         parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe).items()}
         if recipe.distillation.teacher is not None:
@@ -124,6 +124,15 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
         return Sum(**parts) if len(parts) > 1 else parts["asr"][1]
 
     return build
+
+
+def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
+    """An output layer, or prototypes, with the settings that are theirs."""
+    chosen = asdict(keywords)
+    ours, theirs = ("hidden", "smoothing", "balanced"), ("loss", "embedding", "temperature", "margin", "metric")
+    if keywords.loss == "classify":
+        return Classify.from_rows(rows, **{name: value for name, value in chosen.items() if name not in theirs})
+    return Contrast.from_rows(rows, **{name: value for name, value in chosen.items() if name not in ours})
 
 
 def _recognisers(rows: Sequence[Utterance], recipe: Recipe) -> dict[str, Ctc]:

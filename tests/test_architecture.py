@@ -19,7 +19,7 @@ PACKAGE = ROOT / "speechtransfer"
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
     0: ("files", "manifest", "ngram", "overrides", "score", "text"),
-    1: ("audio", "augmentation", "bucketing", "ctc", "decode", "features", "frames", "splits", "weights"),
+    1: ("audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames", "splits", "weights"),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "transfer"),
     4: (
@@ -57,6 +57,10 @@ WITHIN_A_LAYER = {
     ("cli", "actions.use"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
+    ("objectives.classify", "objectives.pooled"): "one label an utterance, from pooled frames",
+    ("objectives.contrast", "objectives.pooled"): "the same",
+    ("objectives.contrast", "objectives.comparisons"): "its losses, in a file for themselves",
+    ("objectives.contrast", "objectives.whitening"): "its metric, likewise",
     ("encoders.waveform", "encoders.waveform_frontend"): "a family's blocks, in a file each for their length",
     ("encoders.waveform", "encoders.waveform_layers"): "the same",
     ("encoders.waveform_frontend", "encoders.filterbanks"): "w2v-BERT hears a filterbank",
@@ -84,11 +88,14 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scipy": ("augmentation", "score"),
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
+    "pytorch_metric_learning": ("objectives",),
     "tyro": ("cli",),
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("bucketing", "errors", "files", "manifest", "ngram", "overrides", "splits"), frozenset()),
+    **dict.fromkeys(
+        ("bucketing", "episodes", "errors", "files", "manifest", "ngram", "overrides", "splits"), frozenset()
+    ),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
     "frames": frozenset({"torch"}),
