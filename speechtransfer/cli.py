@@ -13,6 +13,7 @@ from rich.console import Console
 
 import speechtransfer
 from speechtransfer.errors import SpeechTransferError
+from speechtransfer.keyword_verbs import Enrol
 
 #: Given by place, not by name.
 POSITIONAL = tyro.conf.Positional  # type: ignore[type-arg]
@@ -231,6 +232,7 @@ VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
     "run": Run,
     "score": Score,
     "transcribe": Transcribe,
+    "enrol": Enrol,
     "embed": Embed,
     "sources": Sources,
     "report": Report,

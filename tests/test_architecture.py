@@ -29,7 +29,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     5: ("fit",),
     6: ("pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "tasks"),
-    8: ("__init__", "__main__", "actions", "cli"),
+    8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
 WITHIN_A_LAYER = {
@@ -55,6 +55,8 @@ WITHIN_A_LAYER = {
     ("cli", "actions.check"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
+    ("cli", "keyword_verbs"): "it offers them beside its own",
+    ("keyword_verbs", "actions.enrol"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
     ("objectives.classify", "objectives.pooled"): "one label an utterance, from pooled frames",
@@ -69,6 +71,7 @@ WITHIN_A_LAYER = {
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
     ("actions.train", "cli"): "an action takes its verb's dataclass",
+    ("actions.enrol", "keyword_verbs"): "an action takes its verb's dataclass",
     ("actions.use", "cli"): "an action takes its verb's dataclass",
     ("continuing", "recipe"): "a run was begun with a recipe",
     ("tasks", "recipe"): "a task is cut as its recipe says",
@@ -89,7 +92,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
     "pytorch_metric_learning": ("objectives",),
-    "tyro": ("cli",),
+    "tyro": ("cli", "keyword_verbs"),
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
