@@ -16,15 +16,18 @@ def values() -> torch.Tensor:
     return drawn * torch.tensor([5.0, 1.0, 0.2, 1.0]) + WORDS[:, None]
 
 
-def test_it_undoes_the_scatter_within_words_as_far_as_it_is_known() -> None:
-    given, words = values().double().numpy(), WORDS.numpy()
+@pytest.mark.parametrize("width", [4, 11])
+def test_it_undoes_the_scatter_within_words_as_far_as_it_is_known(width: int) -> None:
+    """With more clips than channels, and with fewer."""
+    wide = torch.cat([values(), torch.randn(8, 7, generator=torch.Generator().manual_seed(3))], 1)[:, :width]
+    given, words = wide.double().numpy(), WORDS.numpy()
     apart = np.concatenate([given[words == word] - given[words == word].mean(0) for word in range(3)])
     covariance = apart.T @ apart / (8 - 3)
-    shrunk = covariance / (np.trace(covariance) / 4) + SHRINKAGE * np.eye(4)
-    found = within_words(values(), WORDS)
+    shrunk = covariance / (np.trace(covariance) / width) + SHRINKAGE * np.eye(width)
+    found = within_words(wide, WORDS)
     assert found is not None
-    assert torch.allclose(found, found.T)
-    assert np.allclose(found.double().numpy() @ shrunk @ found.double().numpy(), np.eye(4), atol=1e-5)
+    assert torch.allclose(found, found.T, atol=1e-6)
+    assert np.allclose(found.double().numpy() @ shrunk @ found.double().numpy(), np.eye(width), atol=1e-5)
     assert found.dtype == torch.float32
 
 

@@ -55,7 +55,7 @@ def siamese(embedded: Tensor, said: Tensor, temperature: float, margin: float) -
 
 
 def _of_pairs(compare: Callable[[Tensor, Tensor], Tensor], embedded: Tensor, said: Tensor) -> Tensor:
-    return compare(embedded.float(), said) if len(said) > 1 else embedded.sum() * 0.0
+    return compare(embedded, said) if len(said) > 1 else embedded.sum() * 0.0
 
 
 #: By name: embeddings (B, E) and the number of each one's word (B,), a temperature and a margin, to a scalar.

@@ -172,7 +172,7 @@ class Contrast(Objective):
 
         A batch in which nothing can be compared (one word, or each word once) gives a zero attached to the graph.
         """
-        embedded = self.embed(frames)
+        embedded = self.embed(frames).float()
         values, weights = batch.fields[self.field], batch.weight.tolist()
         chosen = [index for index, value in enumerate(values) if value is not None and weights[index] > 0]
         said = torch.tensor([self.labels.index(str(values[index])) for index in chosen], device=embedded.device)
@@ -225,13 +225,14 @@ class Contrast(Objective):
         if not distances:
             return {}
         squared, same = torch.cat(distances).cpu(), torch.tensor(right)
-        if not same.any() or same.all():
+        same, other = same & squared.isfinite(), ~same & squared.isfinite()
+        if not same.any() or not other.any():
             return {}
 
         def cost(scale: float) -> float:
             odds = -squared / scale
             wrong = torch.log1p(-odds.exp().clamp(max=1 - 1e-9))
-            return -float(odds[same].mean() + wrong[~same & squared.isfinite()].mean())
+            return -float(odds[same].mean() + wrong[other].mean())
 
         self.scale.fill_(min(_SCALES, key=cost))
         return {}

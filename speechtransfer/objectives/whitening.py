@@ -32,11 +32,16 @@ def within_words(values: Tensor, words: Tensor) -> Tensor | None:
     scatter = apart.square().sum() / max(known, 1) / values.shape[1]
     if not known or not scatter > 0:
         return None
-    covariance = apart.T @ apart / known / scatter
-    variances, directions = torch.linalg.eigh(covariance)
-    scales = (variances.clamp(min=0) + SHRINKAGE).rsqrt()
-    whiten: Tensor = ((directions * scales) @ directions.T).to(values.dtype)
-    return whiten
+    apart = apart / (known * scatter).sqrt()
+    if len(apart) < apart.shape[1]:  # all directions beyond the clips' own are alike
+        _, deviations, rows = torch.linalg.svd(apart, full_matrices=False)
+        variances, directions = deviations.square(), rows.T
+    else:
+        variances, directions = torch.linalg.eigh(apart.T @ apart)
+    beyond = SHRINKAGE**-0.5
+    scales = (variances.clamp(min=0) + SHRINKAGE).rsqrt() - beyond
+    whiten: Tensor = (directions * scales) @ directions.T + beyond * torch.eye(apart.shape[1]).to(apart)
+    return whiten.to(values.dtype)
 
 
 def by_channel(values: Tensor) -> Tensor:
