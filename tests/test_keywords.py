@@ -23,6 +23,7 @@ from speechtransfer.files import read_lines
 from speechtransfer.objectives import Classify, Contrast
 from speechtransfer.recipe import Keywords, Recipe, Scratch
 from speechtransfer.schedule import FitSettings, MaskSettings
+from speechtransfer.sources import load_encoder
 from speechtransfer.tasks import fold_task, open_corpus
 from speechtransfer.trial import Outcome
 
@@ -161,7 +162,8 @@ def test_a_spotter_that_compares_clips_is_trained_resumed_and_loaded(
 def test_prototypes_of_a_frozen_encoder_need_no_step(words: Path, tmp_path: Path) -> None:
     made = recipe(words, run_folds=(0,), scratch=Scratch(folds=0), keywords=Keywords(loss="prototypes"))
     made = replace(made, settings=replace(made.settings, steps=0, epochs=None))
-    outcome = recipes.run(made, tmp_path / "run")
+    encoder = load_encoder("random:conformer")
+    outcome = recipes.run(made, tmp_path / "run", encoder)
     assert outcome.metrics["steps"] == outcome.metrics["best_step"] == 0
     (row,) = read_lines(tmp_path / "run" / "history.jsonl")
     assert row["loss"] is None
@@ -169,7 +171,7 @@ def test_prototypes_of_a_frozen_encoder_need_no_step(words: Path, tmp_path: Path
     assert isinstance(model.objective, Contrast)
     assert int(model.objective.clips.min()) > 0
     aloud = replace(made, settings=replace(made.settings, cache=False))
-    heard = recipes.run(aloud, tmp_path / "aloud")
+    heard = recipes.run(aloud, tmp_path / "aloud", encoder)
     assert [row.hypothesis for row in heard.scores["test"].rows] == [
         row.hypothesis for row in outcome.scores["test"].rows
     ]
@@ -181,10 +183,10 @@ def test_prototypes_of_a_frozen_encoder_need_no_step(words: Path, tmp_path: Path
 @pytest.mark.parametrize("loss", ["prototypes", "triplet"])
 def test_comparing_cached_activations_is_comparing_sound(words: Path, tmp_path: Path, loss: str) -> None:
     made = recipe(words, run_folds=(0,), scratch=Scratch(folds=0), keywords=Keywords(loss=loss, dropout=0.0))  # type: ignore[arg-type]
-    batches = replace(made.settings.batches, episode=(3, 4))
+    batches, encoder = replace(made.settings.batches, episode=(3, 4)), load_encoder("random:conformer")
     for cache in (True, False):
         settings = replace(made.settings, steps=4, epochs=None, evaluations=1, batches=batches, cache=cache)
-        recipes.run(replace(made, settings=settings), tmp_path / str(cache))
+        recipes.run(replace(made, settings=settings), tmp_path / str(cache), encoder)
     one, two = (load(tmp_path / str(cache)) for cache in (True, False))
     for name, value in one.state_dict().items():
         assert torch.allclose(value.float(), two.state_dict()[name].float(), atol=1e-3), name

@@ -55,9 +55,9 @@ def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
 
 
 def _comparing(recipe: Recipe) -> Recipe:
-    """A recipe whose loss compares clips, with batches in which there is something to compare."""
-    batches = recipe.settings.batches
-    if recipe.task != "keywords" or recipe.keywords.loss == "classify" or batches.episode is not None:
+    """A recipe that learns by comparing clips, with batches in which there is something to compare."""
+    batches, learns = recipe.settings.batches, recipe.settings.steps > 0
+    if recipe.task != "keywords" or recipe.keywords.loss == "classify" or batches.episode or not learns:
         return recipe
     return replace(recipe, settings=replace(recipe.settings, batches=replace(batches, episode=_EPISODE)))
 
