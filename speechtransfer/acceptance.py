@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,8 @@ from speechtransfer.errors import SettingsError
 
 #: Temperatures that are tried. None below 1: a dev split without an error would ask for certainty itself.
 _TEMPERATURES = torch.logspace(0, 1, 101, dtype=torch.float64)
+#: Share of dev's words that a window holds, and the seconds below which it holds none.
+_HELD, _SHORTEST_WINDOW = 0.95, 0.5
 #: Probabilities are kept this far from 0 and 1 where their logarithms are compared.
 _LEAST = 1e-6
 
@@ -50,6 +52,20 @@ class Acceptance:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``Acceptance(**values)`` is the inverse."""
         return {**asdict(self), "thresholds": dict(self.thresholds)}
+
+    def chosen(
+        self, scores: Tensor, said: Sequence[str | None], words: Sequence[str], seconds: Sequence[float]
+    ) -> Acceptance:
+        """The same with a threshold for each word by dev's scores (N, words) and labels.
+
+        Where no window is given, it holds 95 of 100 of dev's words, of which ``seconds`` are the durations.
+        """
+        window = self.window
+        spoken = [length for length, label in zip(seconds, said, strict=True) if label in words]
+        if window is None and spoken:
+            held = float(torch.quantile(torch.tensor(spoken, dtype=torch.float64), _HELD))
+            window = max(_SHORTEST_WINDOW, math.ceil(10 * held) / 10)
+        return replace(self, thresholds=fit_acceptance(scores, said, words, self.rate), window=window)
 
     def accepted(self, scores: Mapping[str, float]) -> tuple[str, ...]:
         """The words whose score reaches their threshold; without thresholds, none."""

@@ -16,6 +16,7 @@ import torch
 from speechtransfer.audio import change_speed, is_silent
 from speechtransfer.augmentation import Surroundings, surround
 from speechtransfer.bucketing import MOST_WASTE, bucket, padding_waste
+from speechtransfer.episodes import episodes
 from speechtransfer.errors import AudioError, SettingsError
 from speechtransfer.frames import Batch, Piece, pad
 from speechtransfer.manifest import Manifest, Utterance
@@ -54,6 +55,8 @@ class BatchSettings:
             none. Prompts and words are short; joined, they teach a recogniser what long sound is like.
         waste: share of a batch that may be padding.
         surroundings: noise, rooms and telephones.
+        episode: words, and clips of each, in every batch, for losses that compare clips; None batches by length.
+            Within one, lengths differ: more may be padding than ``waste``, and ``seconds`` bounds nothing.
     """
 
     seconds: float = 30.0
@@ -61,6 +64,7 @@ class BatchSettings:
     join: float = 0.0
     waste: float = MOST_WASTE
     surroundings: Surroundings = field(default_factory=Surroundings)
+    episode: tuple[int, int] | None = None
 
     @property
     def changes(self) -> bool:
@@ -71,12 +75,14 @@ class BatchSettings:
         """Refuse settings that make no batch.
 
         Raises:
-            SettingsError: no seconds, no speed, a speed that is not positive, a join over the batch.
+            SettingsError: no seconds, no positive speed, a join over the batch, an episode of one word.
         """
         if self.seconds <= 0 or not self.speeds or min(self.speeds) <= 0 or not 0 <= self.waste < 1:
             raise SettingsError("batches: seconds and speeds must be positive, and waste in [0, 1).")
         if not 0 <= self.join <= self.seconds:
             raise SettingsError(f"batches: join={self.join} must be between 0 and the batch's {self.seconds} seconds.")
+        if self.episode is not None and (len(self.episode) != 2 or min(self.episode) < 2 or self.join):
+            raise SettingsError(f"batches: episode={self.episode} must be two words or more of two clips, and join=0.")
 
 
 def item_seed(seed: int, epoch: int, name: str) -> int:
@@ -145,19 +151,26 @@ class TrainingBatches:
         """What an epoch consists of, before any sound is read."""
         speeds = []
         for row, seconds in zip(self.manifest, self._seconds, strict=True):
-            speed = random.Random(item_seed(self.seed, epoch, row.id)).choice(self.settings.speeds)
+            speed = self._random(epoch, row.id).choice(self.settings.speeds)
             samples = round(seconds / speed / self.recordings.period)
             speeds.append(speed if speed == 1 or self._fits(row, samples) else 1.0)
         sizes = [seconds / speed for seconds, speed in zip(self._seconds, speeds, strict=True)]
         chains = [part for chain in self._chains(epoch, sizes) for part in self._learnable(chain, sizes)]
         joined = [sum(sizes[index] for index in chain) + _GAP * (len(chain) - 1) for chain in chains]
-        groups = bucket(joined, self.settings.seconds, self.settings.waste)
-        random.Random(item_seed(self.seed, epoch, "order")).shuffle(groups)
+        if self.settings.episode is None:
+            groups = bucket(joined, self.settings.seconds, self.settings.waste)
+        else:  # nothing is joined then: a chain's number is its row's
+            labels = [row.label for row in self.manifest]
+            groups = episodes(labels, *self.settings.episode, lambda name: self._random(epoch, name))
+        self._random(epoch, "order").shuffle(groups)
         return EpochPlan(groups, chains, speeds, joined)
+
+    def _random(self, epoch: int, name: str) -> random.Random:
+        return random.Random(item_seed(self.seed, epoch, name))
 
     def _chains(self, epoch: int, sizes: Sequence[float]) -> list[tuple[int, ...]]:
         """Every index once, alone or with those it is joined to."""
-        draws = [random.Random(item_seed(self.seed, epoch, f"join/{row.id}")).random() for row in self.manifest]
+        draws = [self._random(epoch, f"join/{row.id}").random() for row in self.manifest]
         chosen = [index for index, draw in enumerate(draws) if self.settings.join and draw < 0.5]
         alone = sorted(set(range(len(sizes))) - set(chosen))
         chains: list[tuple[int, ...]] = [(index,) for index in alone]

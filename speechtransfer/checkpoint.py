@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from speechtransfer.files import write_atomically
 from speechtransfer.model import Model
 from speechtransfer.objectives import KINDS
 from speechtransfer.weights import match_strictly, read_tensors, write_tensors
+
+_OBJECTIVE = "objective.json"
+#: A description whose tensors are being written; see ``save_objective``.
+_NEXT = "objective.next.json"
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -41,8 +46,23 @@ def save(model: Model, folder: Path, dtype: torch.dtype | None = None) -> None:
     encoder, objective = model.encoder, model.objective
     described = {"family": encoder.family, "settings": encoder.settings(), "card": encoder.card.as_dict()}
     write_json(folder / "encoder.json", described)
-    write_json(folder / "objective.json", {"kind": objective.kind, **objective.settings()})
+    write_json(folder / _OBJECTIVE, {"kind": objective.kind, **objective.settings()})
     write_tensors(folder / "model.safetensors", model.state_dict(), dtype)
+    (folder / _NEXT).unlink(missing_ok=True)
+
+
+def save_objective(model: Model, folder: Path) -> None:
+    """Give a run folder a further objective over the same encoder; at any moment it holds the old one or the new.
+
+    The new description waits beside the old until its tensors are there: where an interruption leaves both, ``load``
+    takes the one that the tensors fit. One more recording on the encoder's card contradicts neither.
+    """
+    encoder, objective = model.encoder, model.objective
+    described = {"family": encoder.family, "settings": encoder.settings(), "card": encoder.card.as_dict()}
+    write_json(folder / _NEXT, {"kind": objective.kind, **objective.settings()})
+    write_json(folder / "encoder.json", described)
+    write_tensors(folder / "model.safetensors", model.state_dict())
+    os.replace(folder / _NEXT, folder / _OBJECTIVE)
 
 
 def load(folder: str | Path) -> Model:
@@ -53,16 +73,26 @@ def load(folder: str | Path) -> Model:
     """
     folder = Path(folder)
     encoder = build_encoder(read_json(folder / "encoder.json"), str(folder))
-    described = read_json(folder / "objective.json")
+    try:
+        return _joined(encoder, folder / _OBJECTIVE)
+    except SourceError:
+        if not (folder / _NEXT).is_file():
+            raise
+        return _joined(encoder, folder / _NEXT)
+
+
+def _joined(encoder: Encoder, description: Path) -> Model:
+    """An encoder with the objective of a description, and the tensors beside it."""
+    described = read_json(description)
     if not isinstance(described, dict) or str(described.get("kind")) not in KINDS:
-        raise SourceError(f"{folder / 'objective.json'}: names no objective of {', '.join(KINDS)}.")
+        raise SourceError(f"{description}: names no objective of {', '.join(KINDS)}.")
     try:
         objective = KINDS[str(described["kind"])].from_settings(described)
         objective.attach(encoder.width, encoder.period)
     except (AttributeError, KeyError, TypeError, ValueError, SpeechTransferError) as error:
-        raise SourceError(f"{folder / 'objective.json'}: does not describe an objective ({error}).") from error
+        raise SourceError(f"{description}: does not describe an objective ({error}).") from error
     model = Model(encoder, objective)
-    path = folder / "model.safetensors"
+    path = description.with_name("model.safetensors")
     state, _ = match_strictly(read_tensors(path), model.state_dict(), (), (), str(path))
     model.load_state_dict(state)
     return model.eval()

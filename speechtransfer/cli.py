@@ -13,7 +13,7 @@ from rich.console import Console
 
 import speechtransfer
 from speechtransfer.errors import SpeechTransferError
-from speechtransfer.keyword_verbs import Mine, Spot
+from speechtransfer.keyword_verbs import Enrol, Mine, Spot
 
 #: Given by place, not by name.
 POSITIONAL = tyro.conf.Positional  # type: ignore[type-arg]
@@ -235,6 +235,7 @@ VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
     "score": Score,
     "transcribe": Transcribe,
     "spot": Spot,
+    "enrol": Enrol,
     "embed": Embed,
     "mine": Mine,
     "sources": Sources,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from speechtransfer.checkpoint import read_json
 from speechtransfer.errors import SettingsError
+from speechtransfer.record import as_known
 
 if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
@@ -32,8 +33,9 @@ def refuse_other_run(recipe: Recipe, out: Path, resume: bool) -> None:
         return
     if not resume:
         raise SettingsError(f"{out}: holds a run already. Give --resume to go on with it, or another --out.")
-    before, now = read_json(begun), recipe.config()
+    before = read_json(begun)
     usual = type(recipe)(name="", data=()).config()  # what a run of an earlier version, without a field, has there
+    now = as_known(recipe.config(), before, usual)
     budget = {"steps", "minutes"} if recipe.settings.minutes is not None else set()
     changed = [
         name

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.batches import Sound, scoring_batches
 from speechtransfer.encoders.contract import SourceCard
-from speechtransfer.errors import ContaminationError, DataError
+from speechtransfer.errors import ContaminationError, DataError, PlanError
+from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
+from speechtransfer.objectives import Contrast
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.score import Scores
 
@@ -28,18 +32,38 @@ def predict(model: Model, manifest: Manifest, recordings: Sound | None = None) -
         AudioError: a recording cannot be read.
     """
     recordings = recordings or Recordings(model.encoder.sample_rate)
-    device = next(model.parameters()).device
     found: dict[str, Prediction] = {}
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for batch in scoring_batches(manifest, recordings, BATCH_SECONDS, model.encoder.pads_exactly):
-                found.update(zip(batch.ids, model.predict(batch.to(device)), strict=True))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with _listening(model):
+        for frames, batch in _heard(model, manifest, recordings):
+            found.update(zip(batch.ids, model.objective.predict(frames, batch), strict=True))
     return [found[row.id] for row in manifest]
+
+
+def embed(model: Model, rows: Manifest, recordings: Sound) -> Tensor:
+    """(N, embedding) of utterances on the CPU, in order, where the objective compares them.
+
+    Raises:
+        PlanError: the objective does not.
+        AudioError: a recording cannot be read.
+    """
+    objective = model.objective
+    if not isinstance(objective, Contrast):
+        raise PlanError(f"{objective.kind}: does not compare utterances, so it has no embedding of them.")
+    found: dict[str, Tensor] = {}
+    with _listening(model):
+        for frames, batch in _heard(model, rows, recordings):
+            found.update(zip(batch.ids, objective.embed(frames).cpu(), strict=True))
+    return torch.stack([found[row.id] for row in rows])
+
+
+def settle(model: Model, train: Manifest, recordings: Sound) -> None:
+    """Let the objective hear the training rows clean, as far as it asks for them; modes stay as they were.
+
+    Raises:
+        AudioError: a recording cannot be read.
+    """
+    with _listening(model):
+        model.objective.settle(_heard(model, train, recordings))
 
 
 def finish(model: Model, dev: Manifest, recordings: Sound) -> dict[str, Any]:
@@ -48,11 +72,29 @@ def finish(model: Model, dev: Manifest, recordings: Sound) -> dict[str, Any]:
     Raises:
         AudioError: a recording cannot be read.
     """
-    device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        batches = scoring_batches(dev, recordings, BATCH_SECONDS, model.encoder.pads_exactly)
-        return model.objective.finish((model.frames(batch.to(device)), batch) for batch in batches)
+        return model.objective.finish(_heard(model, dev, recordings))
+
+
+def _heard(model: Model, rows: Manifest, recordings: Sound) -> Iterator[tuple[Frames, Batch]]:
+    device = next(model.parameters()).device
+    for batch in scoring_batches(rows, recordings, BATCH_SECONDS, model.encoder.pads_exactly):
+        moved = batch.to(device)
+        yield model.frames(moved), moved
+
+
+@contextmanager
+def _listening(model: Model) -> Iterator[None]:
+    """In eval, and without gradients; afterwards each module is in the mode that it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def evaluate(

@@ -20,7 +20,7 @@ from speechtransfer.audio import Recordings
 from speechtransfer.batches import Sound, TrainingBatches, item_seed
 from speechtransfer.encoders.contract import Augment
 from speechtransfer.errors import DataError, SettingsError
-from speechtransfer.evaluate import evaluate
+from speechtransfer.evaluate import evaluate, settle
 from speechtransfer.features import SpecAugment
 from speechtransfer.files import write_lines
 from speechtransfer.frames import Batch
@@ -28,6 +28,7 @@ from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
 from speechtransfer.resume import Progressed, State, read_state, write_state
 from speechtransfer.schedule import FitSettings, make_optimizer, rate_factor
+from speechtransfer.score import Estimate
 from speechtransfer.transfer import Plan, set_live
 
 #: Batches timed before a budget in minutes becomes a number of steps, after as many to warm up.
@@ -70,7 +71,7 @@ class _Run:
         recordings: Recordings,
         folder: Path | None = None,
     ) -> None:
-        self.plan, self.dev, self.settings = plan, dev, settings
+        self.plan, self.train, self.dev, self.settings = plan, train, dev, settings
         self.recordings: Sound = recordings
         if settings.cache:
             self.recordings = of_frozen(model, plan, (*train, *dev), recordings)
@@ -125,6 +126,11 @@ class _Run:
             return max(1, round(settings.epochs * self.batches.steps() / settings.accumulate))
         return settings.steps
 
+    def scored(self) -> Estimate:
+        """The metric on dev that chooses, after the objective has settled on the training rows."""
+        settle(self.bare, self.train, self.recordings)
+        return evaluate(self.bare, self.dev, self.recordings)[self.metric]
+
     def timed(self) -> tuple[float, float]:
         """Seconds of an optimiser step, and of all dev scorings; the model is left as it was."""
         buffers = {name: value.clone() for name, value in self.bare.named_buffers()}
@@ -141,7 +147,7 @@ class _Run:
         taken = time.perf_counter() - began
         self.optimizer.zero_grad()
         began = time.perf_counter()
-        evaluate(self.bare, self.dev, self.recordings)
+        self.scored()
         scoring = (time.perf_counter() - began) * self.settings.evaluations
         with torch.no_grad():
             for name, value in self.bare.named_buffers():
@@ -236,6 +242,10 @@ def _loop(run: _Run, state: State, folder: Path | None) -> None:
     thaws = {0, *(rule.after for rule in run.plan.rules)}
     set_live(run.bare, run.plan, state.done.step)
     stream = run.stream(state.done)
+    if not steps:  # what is settled is all there is
+        _score(run, state, 0.0)
+    elif not state.done.step:
+        settle(run.bare, run.train, run.recordings)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("training", total=steps, completed=state.done.step)
@@ -267,14 +277,15 @@ def _loop(run: _Run, state: State, folder: Path | None) -> None:
 
 def _score(run: _Run, state: State, rate: float) -> None:
     """Score dev, keep the weights where they are the best so far, and stop when patience is out."""
-    done, loss = state.done, sum(state.losses) / len(state.losses)
+    done, loss = state.done, sum(state.losses) / len(state.losses) if state.losses else None
     state.losses.clear()
-    estimate = evaluate(run.bare, run.dev, run.recordings)[run.metric]
+    estimate = run.scored()
     signed = estimate.value if run.direction == "min" else -estimate.value
     better = signed < done.best
     row = {"step": done.step, "epoch": done.epoch, "loss": loss, "lr": rate, "seconds": round(done.seconds, 2)}
     state.rows.append({**row, "dev": {run.metric: estimate.as_dict()}})
-    run.accelerator.log({"loss": loss, "lr": rate, f"dev/{run.metric}": estimate.value}, step=done.step)
+    learnt = {} if loss is None else {"loss": loss}
+    run.accelerator.log({**learnt, "lr": rate, f"dev/{run.metric}": estimate.value}, step=done.step)
     if better:
         state.best = {name: value.detach().cpu().clone() for name, value in run.bare.state_dict().items()}
     state.done = done.scored(signed, better, run.settings.patience)

@@ -112,6 +112,19 @@ def masked_mean(values: Tensor, lengths: Tensor) -> Tensor:
     return (values * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
+def masked_parts(values: Tensor, lengths: Tensor) -> Tensor:
+    """Means of (B, T, D) over the first and over the second half of the valid frames, and their maximum: (B, 3 D).
+
+    The middle frame of an odd number is in both halves.
+    """
+    place = torch.arange(values.shape[1], device=values.device)
+    first = place < ((lengths + 1) // 2)[:, None]
+    second = (place >= (lengths // 2)[:, None]) & (place < lengths[:, None])
+    halves = [half[..., None].to(values.dtype) for half in (first, second)]
+    means = [(values * half).sum(1) / half.sum(1).clamp(min=1) for half in halves]
+    return torch.cat([*means, masked_max(values, lengths)], 1)
+
+
 def masked_max(values: Tensor, lengths: Tensor) -> Tensor:
     """Maximum of (B, T, D) over the valid frames of each item: (B, D)."""
     mask = length_mask(lengths, values.shape[1])[..., None]

@@ -17,7 +17,7 @@ from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
 from speechtransfer.files import read_lines
 from speechtransfer.manifest import RESERVED, write_ledger
-from speechtransfer.objectives.classify import Pooling
+from speechtransfer.objectives.pooled import Pooling
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
 from speechtransfer.schedule import FitSettings, MaskSettings
@@ -49,17 +49,25 @@ class Keywords:
     """The head of a keyword spotter.
 
     Attributes:
-        pooling: of frames over time: ``mean``, ``max`` or ``attentive``.
-        hidden: widths of ReLU layers before the output.
+        pooling: of frames over time: ``mean``, ``max``, ``attentive``, or ``parts``, the means of both halves beside
+            the maximum.
+        hidden: widths of ReLU layers before the output; of ``classify``.
         dropout: before every layer.
-        smoothing: of the targets.
-        balanced: rare words weigh as much in the loss as common ones.
+        smoothing: of the targets; of ``classify``.
+        balanced: rare words weigh as much in the loss as common ones; of ``classify``.
         false_accepts: the share of dev's other recordings that a word's threshold may take for it.
         windows: how many windows of made-up streams are made around each recording and learnt beside it, with
             what is no word in them as ``_unknown_`` and ``_silence_``; 0 for a closed set of words.
         window: seconds of a window; None holds nearly all of the training words.
         words: which labels are words to spot; none are all.
         others: whether the other labels are learnt as ``_unknown_``, or ``unseen`` until a test, ``open``.
+        loss: ``classify`` is an output layer over a closed set of words. The others compare clips (see ``Contrast``)
+            and give a spotter that words can be added to without training.
+        embedding: width of the space in which clips are compared; None keeps that of what is pooled.
+        temperature: of ``prototypes`` and ``ntxent``.
+        margin: of ``triplet`` and ``siamese``.
+        metric: what the training clips say of distances: ``within`` that the ways in which clips of one word differ
+            count less, ``channels`` how far each channel varies, ``plain`` nothing.
     """
 
     pooling: Pooling = "mean"
@@ -72,12 +80,17 @@ class Keywords:
     window: float | None = None
     words: tuple[str, ...] = ()
     others: Literal["unknown", "unseen"] = "unknown"
+    loss: Literal["classify", "prototypes", "triplet", "ntxent", "siamese"] = "classify"
+    embedding: int | None = None
+    temperature: float = 0.1
+    margin: float = 0.5
+    metric: Literal["within", "channels", "plain"] = "within"
 
     def __post_init__(self) -> None:
-        """Refuse a window that holds nothing.
+        """Refuse a window that holds nothing, and words that are none.
 
         Raises:
-            SettingsError: a number below zero, a window that is not above zero.
+            SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word.
         """
         if self.windows < 0 or not (self.window is None or self.window > 0):
             raise SettingsError(f"keywords: windows={self.windows} and window={self.window} must be above zero.")

@@ -115,18 +115,18 @@ def current(
     latest: dict[tuple[str, str, int], Result] = {}
     for result in results:
         config = configs.get(result.variant)
-        if config is not None and config_hash(_as_known(config, result.config, defaults)) == result.config_hash:
+        if config is not None and config_hash(as_known(config, result.config, defaults)) == result.config_hash:
             latest[result.variant, str(result.fold), result.seed] = result
     return list(latest.values())
 
 
-def _as_known(now: Mapping[str, Any], then: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def as_known(now: Mapping[str, Any], then: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """``now`` without the fields that ``then`` lacks, as far as they have their defaults."""
     known: dict[str, Any] = {}
     for name, value in now.items():
         before, default = then.get(name), defaults.get(name)
         if isinstance(value, Mapping) and isinstance(before, Mapping) and isinstance(default, Mapping):
-            known[name] = _as_known(value, before, default)
+            known[name] = as_known(value, before, default)
         elif name in then or value != default:
             known[name] = value
     return known

@@ -160,7 +160,8 @@ def _learning(folder: Path) -> str:
             rows = lines_of(path)
             with blaming(path):
                 for row in rows:
-                    points.setdefault("training loss", []).append((row["step"], row["loss"]))
+                    if row["loss"] is not None:  # a training of no steps has none
+                        points.setdefault("training loss", []).append((row["step"], row["loss"]))
                     for metric, estimate in (row.get("dev") or {}).items():
                         points.setdefault(f"dev {called(metric)}", []).append((row["step"], estimate["value"]))
             for title, line in points.items():

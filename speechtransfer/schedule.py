@@ -42,7 +42,7 @@ class FitSettings:
     """How a model is trained.
 
     Attributes:
-        steps: optimiser steps.
+        steps: optimiser steps; 0 learns nothing, for what is settled on the training rows alone.
         epochs: passes over the training split; given, it decides ``steps``.
         minutes: budget of training time; given, it decides ``steps`` before the first of them.
         lr: the peak learning rate, which each rule's scale multiplies.
@@ -95,7 +95,6 @@ class FitSettings:
             SettingsError: naming the value.
         """
         positive = {
-            "steps": self.steps,
             "lr": self.lr,
             "accumulate": self.accumulate,
             "evaluations": self.evaluations,
@@ -103,6 +102,8 @@ class FitSettings:
         for name, value in positive.items():
             if not value > 0:
                 raise SettingsError(f"{name}={value} must be above zero.")
+        if self.steps < 0:
+            raise SettingsError(f"steps={self.steps} must be zero or more.")
         for name, budget in {"minutes": self.minutes, "epochs": self.epochs}.items():
             if budget is not None and not budget > 0:
                 raise SettingsError(f"{name}={budget} must be above zero.")

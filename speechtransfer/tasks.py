@@ -16,7 +16,7 @@ from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
-from speechtransfer.objectives import Classify, Ctc, Distil, Objective, Sum
+from speechtransfer.objectives import Classify, Contrast, Ctc, Distil, Objective, Sum
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
 from speechtransfer.spotting import spotting
@@ -24,7 +24,7 @@ from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
-    from speechtransfer.recipe import Recipe
+    from speechtransfer.recipe import Keywords, Recipe
 
 #: What each task learns from.
 FIELDS = {"ctc": "text", "keywords": "label"}
@@ -124,10 +124,7 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
 
     def build(rows: Sequence[Utterance]) -> Objective:
         if recipe.task == "keywords":
-            chosen = asdict(recipe.keywords)
-            acceptance = Acceptance(rate=chosen["false_accepts"], window=chosen["window"])
-            head = {name: chosen[name] for name in ("pooling", "hidden", "dropout", "smoothing", "balanced")}
-            return Classify.from_rows(rows, acceptance=acceptance, **head)
+            return _spotter(rows, recipe.keywords)
         parts: dict[str, tuple[float, Objective]]
         parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe).items()}
         if recipe.distillation.teacher is not None:
@@ -138,6 +135,20 @@ def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utter
         return Sum(**parts) if len(parts) > 1 else parts["asr"][1]
 
     return build
+
+
+def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
+    """An output layer, or prototypes, with the settings that are theirs."""
+    chosen = asdict(keywords)
+    acceptance = Acceptance(rate=keywords.false_accepts, window=keywords.window)
+    kind: type[Classify | Contrast]
+    own: tuple[str, ...]
+    if keywords.loss == "classify":
+        kind, own = Classify, ("hidden", "smoothing", "balanced")
+    else:
+        kind, own = Contrast, ("loss", "embedding", "temperature", "margin", "metric")
+    settings = {name: chosen[name] for name in ("pooling", "dropout", *own)}
+    return kind.from_rows(rows, acceptance=acceptance, **settings)
 
 
 def _recognisers(rows: Sequence[Utterance], recipe: Recipe) -> dict[str, Ctc]:

@@ -10,27 +10,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+import torch
+from clips import RATE, SPEAKERS, WORDS, say_words
 
 from speechtransfer import cli
-from speechtransfer.audio import write_wav
 from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import load
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.files import read_lines
-from speechtransfer.objectives import Classify
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.objectives import Classify, Contrast
+from speechtransfer.recipe import Keywords, Recipe, Scratch
 from speechtransfer.schedule import FitSettings, MaskSettings
+from speechtransfer.sources import load_encoder
 from speechtransfer.tasks import fold_task, open_corpus
 from speechtransfer.trial import Outcome
 
 recipes = import_module("speechtransfer.recipe")
-
-RATE = 16_000
-WORDS = {"high": 2000, "low": 300, "middle": 800}
-SPEAKERS = ("anna", "ben", "carla", "dan", "eva", "finn")
 
 
 @pytest.fixture(autouse=True)
@@ -42,17 +39,7 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of synthetic tones: each speaker says each word twice."""
-    folder = tmp_path_factory.mktemp("words")
-    draw = np.random.default_rng(0)
-    for word, hertz in WORDS.items():
-        (folder / word).mkdir()
-        for speaker in SPEAKERS:
-            for take in range(2):
-                time = np.arange(int(draw.uniform(0.25, 0.4) * RATE)) / RATE
-                wave = 0.3 * np.sin(2 * np.pi * hertz * time) + 0.01 * draw.standard_normal(len(time))
-                write_wav(folder / word / f"{speaker}_{take}.wav", wave, RATE)
-    return folder
+    return say_words(tmp_path_factory.mktemp("words"))
 
 
 def recipe(words: Path, **values: object) -> Recipe:
@@ -142,6 +129,67 @@ def test_a_spotter_is_trained_scored_and_loaded(
     assert model.objective.labels == tuple(sorted(WORDS))
     assert call("score", out, words) == 0
     assert "accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("loss", ["prototypes", "triplet", "ntxent", "siamese"])
+def test_a_spotter_that_compares_clips_is_trained_resumed_and_loaded(
+    words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], loss: str
+) -> None:
+    out = tmp_path / "run"
+    command = ("adapt", words, "--task", "keywords", "--source", "random:conformer", "--out", out)
+    training = ("--set", f"keywords.loss={loss}", "settings.epochs=2", "settings.evaluations=2")
+    assert call(*command, *training) == 0
+    made = json.loads((out / "recipe.json").read_text())
+    assert made["settings"]["batches"]["episode"] == [10, 4]
+    assert json.loads((out / "objective.json").read_text())["loss"] == loss
+    before = (out / "model.safetensors").read_bytes()
+    assert call(*command, *training, "--resume") == 0
+    assert (out / "model.safetensors").read_bytes() == before
+    model = load(out)
+    assert isinstance(model.objective, Contrast)
+    assert model.objective.labels == tuple(sorted(WORDS))
+    learnt = fold_task(recipe(words), open_corpus(recipe(words), RATE), 0).manifest.split("train")
+    counted = Counter(row.label for row in learnt)
+    assert model.objective.clips.tolist() == [counted[word] for word in sorted(WORDS)]
+    capsys.readouterr()
+    assert call("score", out, words) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert call("transcribe", out, words / "low" / "anna_0.wav", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["text"] in WORDS and 0 < said["confidence"] <= 1
+
+
+def test_prototypes_of_a_frozen_encoder_need_no_step(words: Path, tmp_path: Path) -> None:
+    made = recipe(words, run_folds=(0,), scratch=Scratch(folds=0), keywords=Keywords(loss="prototypes"))
+    made = replace(made, settings=replace(made.settings, steps=0, epochs=None))
+    encoder = load_encoder("random:conformer")
+    outcome = recipes.run(made, tmp_path / "run", encoder)
+    assert outcome.metrics["steps"] == outcome.metrics["best_step"] == 0
+    (row,) = read_lines(tmp_path / "run" / "history.jsonl")
+    assert row["loss"] is None
+    model = load(tmp_path / "run")
+    assert isinstance(model.objective, Contrast)
+    assert int(model.objective.clips.min()) > 0
+    aloud = replace(made, settings=replace(made.settings, cache=False))
+    heard = recipes.run(aloud, tmp_path / "aloud", encoder)
+    assert [row.hypothesis for row in heard.scores["test"].rows] == [
+        row.hypothesis for row in outcome.scores["test"].rows
+    ]
+    other = load(tmp_path / "aloud").objective
+    assert isinstance(other, Contrast)
+    assert torch.allclose(other.prototypes, model.objective.prototypes, atol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["prototypes", "triplet"])
+def test_comparing_cached_activations_is_comparing_sound(words: Path, tmp_path: Path, loss: str) -> None:
+    made = recipe(words, run_folds=(0,), scratch=Scratch(folds=0), keywords=Keywords(loss=loss, dropout=0.0))  # type: ignore[arg-type]
+    batches, encoder = replace(made.settings.batches, episode=(3, 4)), load_encoder("random:conformer")
+    for cache in (True, False):
+        settings = replace(made.settings, steps=4, epochs=None, evaluations=1, batches=batches, cache=cache)
+        recipes.run(replace(made, settings=settings), tmp_path / str(cache), encoder)
+    one, two = (load(tmp_path / str(cache)) for cache in (True, False))
+    for name, value in one.state_dict().items():
+        assert torch.allclose(value.float(), two.state_dict()[name].float(), atol=1e-3), name
 
 
 def test_frozen_is_the_default_and_letters_are_not_grafted(words: Path) -> None:

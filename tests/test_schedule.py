@@ -70,7 +70,7 @@ def test_a_plan_that_freezes_everything_trains_nothing(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"steps": 0}, "steps=0"),
+        ({"steps": -1}, "steps=-1"),
         ({"lr": 0.0}, "lr=0.0"),
         ({"lr": math.nan}, "lr=nan"),
         ({"accumulate": 0}, "accumulate=0"),

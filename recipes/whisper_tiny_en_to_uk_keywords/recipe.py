@@ -2,16 +2,27 @@
 
 Command: SPEECHTRANSFER_DATA=... SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_uk_keywords
 Expected: accuracy 99.0% [98.2, 99.7] of 879 (9 errors) by speakers whom it never heard; 96 seconds of training in all.
+From few recordings of each word (variants 5clips and 1clip) without training, on speakers outside the first fold's
+test, over 20 draws of the recordings: 97.1% and 71.4%.
 """
 
 from dataclasses import replace
 
 from speechtransfer.defaults import defaults
-from speechtransfer.recipe import Scratch
+from speechtransfer.recipe import Keywords, Scratch
 
-RECIPE = replace(
+ALL = replace(
     defaults("digits_uk", "openai/whisper-tiny.en", "whisper", "ukr", "keywords"),
     name="whisper_tiny_en_to_uk_keywords",
     speaker_pattern=r"/(\w+)\.mp3$",
     scratch=Scratch(folds=0),
 )
+#: Chosen on speakers of the first fold who are not in its test: its dev, and those whose clips were not drawn.
+FIVE = replace(
+    ALL,
+    train_clips=5,
+    transfer=replace(ALL.transfer, cut="layer2"),
+    keywords=Keywords(loss="prototypes", pooling="parts"),
+    settings=replace(ALL.settings, steps=0, epochs=None),
+)
+RECIPES = {"default": ALL, "5clips": FIVE, "1clip": replace(FIVE, train_clips=1)}

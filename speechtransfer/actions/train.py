@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from speechtransfer.cli import Adapt, Run, Training
 
 _ALL = "all"
+#: Words, and clips of each, in a batch of a loss that compares clips, where nothing else is said.
+_EPISODE = (10, 4)
 
 
 def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
@@ -50,6 +52,14 @@ def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
         return recipe
     minutes = flags.minutes / (runs * recipe.trainings())
     return replace(recipe, settings=replace(recipe.settings, minutes=minutes, epochs=None))
+
+
+def _comparing(recipe: Recipe) -> Recipe:
+    """A recipe that learns by comparing clips, with batches in which there is something to compare."""
+    batches, learns = recipe.settings.batches, recipe.settings.steps > 0
+    if recipe.task != "keywords" or recipe.keywords.loss == "classify" or batches.episode or not learns:
+        return recipe
+    return replace(recipe, settings=replace(recipe.settings, batches=replace(batches, episode=_EPISODE)))
 
 
 def adapt(console: Console, request: Adapt) -> int:
@@ -74,7 +84,7 @@ def adapt(console: Console, request: Adapt) -> int:
         amount: request.out if len(request.amounts) == 1 else request.out / _folder(amount, base.task)
         for amount in request.amounts
     }
-    recipes = {amount: _with_flags(_part(base, amount), flags, len(outs)) for amount in outs}
+    recipes = {amount: _comparing(_with_flags(_part(base, amount), flags, len(outs))) for amount in outs}
     for amount, out in outs.items():
         refuse_other_run(recipes[amount], out, flags.resume)
     first = next(iter(recipes.values()))

@@ -3,9 +3,10 @@
 from speechtransfer.objectives.classify import Classify
 from speechtransfer.objectives.combine import Sum
 from speechtransfer.objectives.contract import KINDS, Objective, Prediction
+from speechtransfer.objectives.contrast import Contrast
 from speechtransfer.objectives.ctc_head import Ctc
 from speechtransfer.objectives.distil import Distil
 
-KINDS.update({one.kind: one for one in (Ctc, Classify, Distil, Sum)})
+KINDS.update({one.kind: one for one in (Ctc, Classify, Contrast, Distil, Sum)})
 
-__all__ = ["KINDS", "Classify", "Ctc", "Distil", "Objective", "Prediction", "Sum"]
+__all__ = ["KINDS", "Classify", "Contrast", "Ctc", "Distil", "Objective", "Prediction", "Sum"]

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from dataclasses import replace
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechtransfer.acceptance import Acceptance, fit_acceptance, fit_temperature
+from speechtransfer.acceptance import Acceptance, fit_temperature
 from speechtransfer.errors import DataError, PlanError, SettingsError
-from speechtransfer.frames import Batch, Frames, length_mask, masked_max, masked_mean
-from speechtransfer.manifest import RESERVED, UNKNOWN, Utterance
+from speechtransfer.frames import Batch, Frames
+from speechtransfer.manifest import RESERVED, Utterance
 from speechtransfer.objectives.contract import Objective, Prediction
-from speechtransfer.score import Scores, Transcription, score_labels
+from speechtransfer.objectives.pooled import (
+    Attention,
+    Pooling,
+    pool,
+    pooled_width,
+    predicted,
+    score_predictions,
+    unlabelled,
+)
+from speechtransfer.score import Scores
 from speechtransfer.weights import Head
-
-#: Seconds below which a window holds no word.
-_SHORTEST_WINDOW = 0.5
-
-Pooling = Literal["mean", "max", "attentive"]
-
-
-class Attention(nn.Module):
-    """Self-attentive pooling (Lin et al. 2017, arXiv:1703.03130, one hop): a learned weight for each frame."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(width, width)
-        self.weigh = nn.Linear(width, 1, bias=False)
-
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, D) and (B,) to (B, D); frames beyond the length weigh nothing."""
-        scores = self.weigh(torch.tanh(self.project(values))).squeeze(-1)
-        mask = length_mask(lengths.clamp(min=1), values.shape[1])
-        weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
-        pooled: Tensor = (weights[..., None] * values).sum(1)
-        return pooled
 
 
 class Classify(Objective):
@@ -47,7 +34,8 @@ class Classify(Objective):
     Args:
         labels: of the training rows, sorted; see ``from_rows``.
         field: the field of a row that holds the label.
-        pooling: over the valid frames: their mean, their maximum, or a learned weighting.
+        pooling: over the valid frames: their mean, their maximum, a learned weighting, or ``parts``: the means of
+            both halves and the maximum.
         hidden: widths of ReLU layers between pooling and output.
         dropout: before every layer.
         smoothing: of the targets (Szegedy et al. 2016, arXiv:1512.00567, section 7): the share of the
@@ -115,9 +103,9 @@ class Classify(Objective):
         return cls(labels, field, weights=weights, acceptance=acceptance, **more)
 
     def attach(self, width: int, period: float) -> None:
-        """Build pooling, hidden layers and the output layer (labels, width) for frames of any period."""
+        """Build pooling, hidden layers and the output layer (labels, last width) for frames of any period."""
         self.attention = Attention(width) if self.pooling == "attentive" else None
-        sizes = (width, *self.hidden)
+        sizes = (pooled_width(width, self.pooling), *self.hidden)
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(sizes, self.hidden, strict=False))
         self.output = nn.Linear(sizes[-1], len(self.labels))
 
@@ -154,20 +142,11 @@ class Classify(Objective):
 
     def unfit(self, utterance: Utterance, frames: int) -> str | None:
         """No label, a label that is not among the known, or no frame at all."""
-        value = getattr(utterance, self.field)
-        if value is None:
-            return f"no {self.field}"
-        if value not in self.labels:
-            return f"unknown {self.field}: {value}"
-        return None if frames else "shorter than one frame"
+        return unlabelled(utterance, self.field, self.labels, frames)
 
     def logits(self, frames: Frames) -> Tensor:
         """(B, labels) before the softmax."""
-        pools = {"mean": masked_mean, "max": masked_max, "attentive": self.attention}
-        pool = pools[self.pooling]
-        if pool is None:
-            raise PlanError("classify: the head has no width yet. Transfer.apply gives it the encoder's.")
-        x = pool(frames.values, frames.lengths)
+        x = pool(frames, self.pooling, self.attention)
         for layer in self.layers:
             x = functional.relu(layer(self.dropout(x)))
         logits: Tensor = self._layer()(self.dropout(x))
@@ -188,6 +167,9 @@ class Classify(Objective):
             weight = weight * torch.tensor(self.weights, device=weight.device, dtype=weight.dtype)[targets]
         return {"classify": (losses * weight).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)}
 
+    def settle(self, train: Iterable[tuple[Frames, Batch]]) -> None:
+        """Nothing: gradients teach all of it."""
+
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
         """Calibrate the probabilities on dev, and choose each word's threshold.
 
@@ -205,12 +187,8 @@ class Classify(Objective):
         targets = torch.tensor([self.labels.index(str(said[index])) for index in known])
         temperature = fit_temperature(logits[known], targets)
         scores = self._word_scores(logits, temperature)
-        spoken = [index for index, label in enumerate(said) if label in self.words]
-        window = self.acceptance.window
-        if window is None and spoken:
-            window = max(_SHORTEST_WINDOW, math.ceil(10 * float(torch.quantile(seconds[spoken].double(), 0.95))) / 10)
-        thresholds = fit_acceptance(scores, said, self.words, self.acceptance.rate)
-        self.acceptance = Acceptance(thresholds, temperature, window, self.acceptance.rate)
+        calibrated = replace(self.acceptance, temperature=temperature)
+        self.acceptance = calibrated.chosen(scores, said, self.words, seconds.tolist())
         return {"acceptance": {**self.acceptance.as_dict(), "recordings": len(said)}}
 
     def word_scores(self, frames: Frames) -> Tensor:
@@ -225,33 +203,14 @@ class Classify(Objective):
         """The likeliest label of each item with its calibrated probability, and those of all words."""
         logits = self.logits(frames)
         confidence, places = (logits / self.acceptance.temperature).softmax(-1).max(-1)
-        scores = self._word_scores(logits, self.acceptance.temperature).tolist()
-        found = []
-        for place, sure, row in zip(places.tolist(), confidence.tolist(), scores, strict=True):
-            by_word = {word: round(score, 6) for word, score in zip(self.words, row, strict=True)}
-            accepted = self.acceptance.accepted(by_word) if self.acceptance.thresholds else None
-            found.append(Prediction(self.labels[place], sure, by_word, accepted))
-        return found
+        scores = self._word_scores(logits, self.acceptance.temperature)
+        likeliest = [self.labels[place] for place in places.tolist()]
+        return predicted(likeliest, confidence.tolist(), self.words, scores, self.acceptance)
 
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
-        """Accuracy, macro-F1 and detection; intervals resample speakers where two or more are known, else utterances.
-
-        A label that training never saw is an error, never a row left out. But where ``_unknown_`` was never a
-        label, what reaches no threshold is heard as that: a closed set can name no stranger, only refuse it.
+        """Accuracy, macro-F1 and detection: see ``score_predictions``.
 
         Raises:
             DataError: a row without a label.
         """
-        by_speaker = len({row.speaker for row in rows}) > 1 and all(row.speaker for row in rows)
-        strangers = UNKNOWN not in self.labels and any(getattr(row, self.field) == UNKNOWN for row in rows)
-        labelled = []
-        for row, prediction in zip(rows, predictions, strict=True):
-            said = getattr(row, self.field)
-            if said is None:
-                raise DataError(f"{row.id}: has no {self.field}, so nothing can be scored on it.")
-            group = row.speaker if by_speaker and row.speaker else row.id
-            scores, accepted, heard = dict(prediction.scores) or None, prediction.accepted, prediction.value
-            if strangers and accepted is not None and heard not in accepted:
-                heard = UNKNOWN
-            labelled.append(Transcription(row.id, said, heard, group, scores=scores, accepted=accepted))
-        return score_labels(labelled)
+        return score_predictions(rows, predictions, self.field, self.labels)

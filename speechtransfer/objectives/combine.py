@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import tee
 from typing import Any
 
 from torch import Tensor, nn
@@ -90,14 +91,19 @@ class Sum(Objective):
                 losses[f"{name}/{key}"] = self.weights[name] * loss
         return losses
 
+    def settle(self, train: Iterable[tuple[Frames, Batch]]) -> None:
+        """Each objective on its own items; heard once for all of them, and not at all where none asks."""
+        parts = self._parts.values()
+        for part, heard in zip(parts, tee(train, len(parts)), strict=True):
+            part.settle(_own(part, heard))
+
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
         """What each objective that predicts chooses on its own items, by its name; of one alone, its choice itself."""
         heard = list(dev)
         found = {}
         for name, part in self._parts.items():
             if part.heads:
-                own = [(frames, batch, _of(part, batch)) for frames, batch in heard]
-                found[name] = part.finish((f.select(chosen), b.select(chosen)) for f, b, chosen in own if chosen)
+                found[name] = part.finish(_own(part, heard))
         if len(found) == 1:
             return next(iter(found.values()))
         chosen = {name: one for name, one in found.items() if one}
@@ -126,6 +132,14 @@ class Sum(Objective):
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
         """As the first scores them."""
         return self._first.score(rows, predictions)
+
+
+def _own(part: Objective, heard: Iterable[tuple[Frames, Batch]]) -> Iterator[tuple[Frames, Batch]]:
+    """Of each batch the items that an objective is for, where there are any."""
+    for frames, batch in heard:
+        chosen = _of(part, batch)
+        if chosen:
+            yield frames.select(chosen), batch.select(chosen)
 
 
 def _of(part: Objective, batch: Batch) -> list[int]:

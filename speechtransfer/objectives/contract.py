@@ -86,6 +86,14 @@ class Objective(nn.Module, ABC):
         """
 
     @abstractmethod
+    def settle(self, train: Iterable[tuple[Frames, Batch]]) -> None:
+        """Take from the training rows as a whole, heard clean, what gradients do not teach: prototypes.
+
+        Called before the first step and before every scoring of dev, so that the best weights keep what was settled
+        with them. What is not asked of ``train`` is not computed.
+        """
+
+    @abstractmethod
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
         """Choose on dev, after training, what gradients do not teach; gives entries of ``metrics.json``."""
 

@@ -130,6 +130,9 @@ class Ctc(Objective):
         weight = batch.weight[chosen]
         return {"ctc": (losses * weight).sum() / weight.sum()}
 
+    def settle(self, train: Iterable[tuple[Frames, Batch]]) -> None:
+        """Nothing: gradients teach all of it."""
+
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
         """Choose how much the language model counts by the errors on dev; none at all, where that is as good.
 

@@ -103,6 +103,9 @@ class Distil(Objective):
         weight = torch.stack(weights)
         return {"distil": (torch.stack(errors) * weight).sum() / weight.sum()}
 
+    def settle(self, train: Iterable[tuple[Frames, Batch]]) -> None:
+        """Nothing: gradients teach all of it."""
+
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
         """Nothing is chosen."""
         return {}

@@ -1,0 +1,117 @@
+"""What enrol does: a new prototype from a few clips, in a run folder that is the old or the new one at any moment."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from torch import Tensor
+
+from speechtransfer.audio import Recordings, content_hash
+from speechtransfer.batches import unusable_audio
+from speechtransfer.checkpoint import load, save_objective
+from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.evaluate import embed
+from speechtransfer.manifest import RESERVED, Manifest, Utterance
+from speechtransfer.model import Model
+from speechtransfer.objectives import Contrast
+
+if TYPE_CHECKING:
+    from speechtransfer.keyword_verbs import Enrol
+
+MOST_CLIPS = 20
+
+
+def enrol(console: Console, request: Enrol) -> int:
+    """Add a word to a run, or to a copy of it, and say how near its clips are to each other and to other words.
+
+    Raises:
+        SettingsError: a run that cannot learn a word alone, a word that cannot be added, too few or too many clips.
+        DataError, AudioError: a clip that is unusable, or given twice; a folder that cannot be written.
+    """
+    model = load(request.run)
+    old = model.objective
+    if not isinstance(old, Contrast):
+        raise SettingsError(
+            f"{request.run}: is a run of kind {old.kind}, in which what one word scores depends on all others, so "
+            "that none can be added without training. Adapt with --set keywords.loss=prototypes to enrol words."
+        )
+    word = _allowed(request.word, old.labels, request.replace)
+    if not 1 <= len(request.audio) <= MOST_CLIPS:
+        raise SettingsError(f"{word}: {len(request.audio)} recordings; give 1 to {MOST_CLIPS}.")
+    if request.out is not None and request.out.exists():
+        raise SettingsError(f"{request.out}: is there already. Choose another --out; nothing was changed.")
+    embedded = _embedded(model, request.audio)
+    new = old.enrolled(word, embedded)
+    model.objective = new
+    card = model.encoder.card
+    model.encoder.card = replace(card, audio=card.audio.union(map(content_hash, request.audio)))
+    _write(model, request.run, request.out)
+    _tell(console, request.audio, word, new, embedded)
+    console.print(f"{request.out or request.run}: {len(new.labels)} words, {escape(word)} from {len(embedded)} clips")
+    return 0
+
+
+def _allowed(word: str, known: Sequence[str], again: bool) -> str:
+    name = word.strip()
+    if not name or name in RESERVED:
+        raise SettingsError(f"{word!r} cannot be a word: {', '.join(RESERVED)} and nothing are kept for other sound.")
+    if name in known and not again:
+        raise SettingsError(f"{name}: is one of the run's words already. Give --replace to make it anew.")
+    if name not in known and again:
+        raise SettingsError(f"{name}: is none of the run's words ({', '.join(known)}), so leave out --replace.")
+    return name
+
+
+def _embedded(model: Model, audio: Sequence[Path]) -> Tensor:
+    """(N, embedding) of sound files, in order.
+
+    Raises:
+        DataError: one is unusable, or the same sound is there twice.
+    """
+    recordings = Recordings(model.encoder.sample_rate)
+    rows = [Utterance(path.resolve()) for path in audio]
+    sounds: dict[str, Path] = {}
+    for path, row in zip(audio, rows, strict=True):
+        samples = torch.tensor([0 if (why := unusable_audio(recordings, row)) else len(recordings(row))])
+        if why is None and not int(model.encoder.frame_lengths(samples)[0]):
+            why = "shorter than one frame"
+        if why is not None:
+            raise DataError(f"{path}: {why}. Record it again, or leave it out; nothing was changed.")
+        twin = sounds.setdefault(content_hash(path), path)
+        if twin is not path:
+            raise DataError(f"{path}: is the same sound as {twin}. Give each recording once; nothing was changed.")
+    return embed(model, Manifest(tuple(rows)), recordings)
+
+
+def _write(model: Model, run: Path, out: Path | None) -> None:
+    """Into the run, or a copy of it that is there whole or not at all."""
+    if out is None:
+        save_objective(model, run)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as work:
+            copy = shutil.copytree(run, Path(work) / "run")
+            save_objective(model, copy)
+            copy.rename(out)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror}). Choose another --out.") from error
+
+
+def _tell(console: Console, audio: Sequence[Path], word: str, objective: Contrast, embedded: Tensor) -> None:
+    """Each clip's distance to the word's prototype and to the nearest other, with a warning where that is nearer."""
+    distances = objective.distances(embedded).sqrt()
+    own = objective.labels.index(word)
+    near, places = distances.index_fill(1, torch.tensor([own]), torch.inf).min(1)
+    for path, mine, other, place in zip(audio, distances[:, own].tolist(), near.tolist(), places.tolist(), strict=True):
+        name = objective.labels[place]
+        warning = f"  warning: nearer to {name}; is it {word} that is said there?" if other < mine else ""
+        console.print(escape(f"{path}: {mine:.2f} from {word}, {other:.2f} from {name}{warning}"))

@@ -1,0 +1,304 @@
+"""Contrast: words as places on a sphere, learnt by comparing clips; a new word is the mean of a few of its clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechtransfer.acceptance import Acceptance
+from speechtransfer.errors import DataError, PlanError, SettingsError
+from speechtransfer.frames import Batch, Frames
+from speechtransfer.manifest import RESERVED, Utterance
+from speechtransfer.objectives.comparisons import COMPARISONS, prototype
+from speechtransfer.objectives.contract import Objective, Prediction
+from speechtransfer.objectives.pooled import (
+    Attention,
+    Pooling,
+    pool,
+    pooled_width,
+    predicted,
+    score_predictions,
+    unlabelled,
+)
+from speechtransfer.objectives.whitening import by_channel, within_words
+from speechtransfer.score import Scores
+from speechtransfer.weights import Head
+
+Comparison = Literal["prototypes", "triplet", "ntxent", "siamese"]
+Metric = Literal["within", "channels", "plain"]
+#: What ``finish`` tries as the scale of squared distances, which are between 0 and 4.
+_SCALES = tuple(0.02 * 1.1**step for step in range(60))
+
+
+class Contrast(Objective):
+    """Nearest prototype on the unit sphere, in an embedding that is learnt by comparing clips.
+
+    Frames are pooled over time, centred and scaled by the training clips, projected, and normalised to length 1. A
+    word's prototype is the mean of its training clips there, brought back to length 1, so that a word of one clip and
+    a word of twenty are compared alike. The projection begins as the identity (or orthogonal, where it changes the
+    width): with no step of training at all, this is the encoder's own metric.
+
+    What a word scores depends on its own prototype and the clip alone: words that are added change no other's score.
+
+    Args:
+        labels: of the training rows, sorted; see ``from_rows``.
+        field: the field of a row that holds the label.
+        pooling: over the valid frames: their mean, their maximum, a learned weighting, or ``parts``: the means of
+            both halves and the maximum.
+        embedding: width of the projection; None keeps that of what is pooled.
+        loss: what compares clips. ``prototypes``: episodes (Snell et al. 2017, arXiv:1703.05175, equation 2), where
+            of each word's clips in a batch the first half, rounded down, is the support, and the others are queries.
+            ``triplet`` (Schroff et al. 2015, arXiv:1503.03832, equation 3) over all triplets of a batch that
+            violate the margin. ``ntxent`` (Chen et al. 2020, arXiv:2002.05709, equation 1). ``siamese`` over all pairs
+            (after Hadsell et al. 2006, "Dimensionality reduction by learning an invariant mapping", equation 4, but
+            of distances, not of their squares).
+        temperature: what divides squared distances (``prototypes``) and cosines (``ntxent``) in the loss.
+        margin: by which, in Euclidean distance, another word's clip should be farther than one's own (``triplet``),
+            and beyond which pairs of different words cost nothing (``siamese``).
+        dropout: before the projection.
+        metric: how what was pooled is centred on the mean of the training clips and scaled: ``within``, so that what
+            differs between clips of one word counts less (see ``within_words``; as ``channels`` while no word has
+            two clips), ``channels``, each channel to about variance 1, or ``plain``, not at all.
+        acceptance: when a word counts as said; ``finish`` chooses its thresholds.
+
+    Raises:
+        SettingsError: fewer than two labels, a repeated one, or values that cannot be.
+    """
+
+    kind = "contrast"
+    select = ("accuracy", "max")
+    centre: Tensor
+    whiten: Tensor
+    prototypes: Tensor
+    clips: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        field: str = "label",
+        pooling: Pooling = "mean",
+        embedding: int | None = None,
+        loss: Comparison = "prototypes",
+        temperature: float = 0.1,
+        margin: float = 0.5,
+        dropout: float = 0.1,
+        metric: Metric = "within",
+        acceptance: Acceptance | None = None,
+    ) -> None:
+        super().__init__()
+        if len(labels) < 2 or len(set(labels)) != len(labels):
+            raise SettingsError(f"contrast: {len(set(labels))} different labels in {len(labels)}; give two or more.")
+        for name, value, known in (
+            ("pooling", pooling, Pooling),
+            ("loss", loss, Comparison),
+            ("metric", metric, Metric),
+        ):
+            if value not in get_args(known):
+                raise SettingsError(f"contrast: {name}={value!r} is none of {', '.join(get_args(known))}.")
+        if not temperature > 0 or not margin > 0 or not 0 <= dropout < 1 or (embedding is not None and embedding < 1):
+            raise SettingsError(
+                "contrast: temperature, margin and embedding must be above zero, and dropout in [0, 1)."
+            )
+        self.labels, self.field, self.pooling, self.embedding = tuple(labels), field, pooling, embedding
+        self.comparison, self.temperature, self.margin = loss, temperature, margin
+        self.metric, self.acceptance = metric, acceptance or Acceptance()
+        self.words = tuple(label for label in labels if label not in RESERVED)
+        self.dropout = nn.Dropout(dropout)
+        self.attention: Attention | None = None
+        self.project: nn.Linear | None = None
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Utterance], field: str = "label", **more: Any) -> Contrast:
+        """The labels of training rows.
+
+        Raises:
+            DataError: fewer than two labels.
+        """
+        labels = sorted({value for row in rows if (value := getattr(row, field)) is not None})
+        if len(labels) < 2:
+            raise DataError(f"the training rows have {len(labels)} different {field}s; two at least are needed.")
+        return cls(labels, field, **more)
+
+    def attach(self, width: int, period: float) -> None:
+        """Build pooling, the projection (embedding, pooled width), and room for a prototype of every label."""
+        self.attention = Attention(width) if self.pooling == "attentive" else None
+        self._width, width = width, pooled_width(width, self.pooling)
+        size = self.embedding or width
+        self.project = nn.Linear(width, size, bias=False)
+        (nn.init.eye_ if size == width else nn.init.orthogonal_)(self.project.weight)
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("whiten", torch.eye(width))
+        self.register_buffer("prototypes", torch.zeros(len(self.labels), size))
+        self.register_buffer("clips", torch.zeros(len(self.labels), dtype=torch.int64))
+        self.register_buffer("scale", torch.ones(()))
+
+    def _projection(self) -> nn.Linear:
+        if self.project is None:
+            raise PlanError("contrast: the head has no width yet. Transfer.apply gives it the encoder's.")
+        return self.project
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """None: a prototype is no row of an output layer."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """Labels, in the order of their prototypes, and everything else that the constructor takes."""
+        return {
+            "labels": list(self.labels),
+            "field": self.field,
+            "pooling": self.pooling,
+            "embedding": self.embedding,
+            "loss": self.comparison,
+            "temperature": self.temperature,
+            "margin": self.margin,
+            "dropout": self.dropout.p,
+            "metric": self.metric,
+            "acceptance": self.acceptance.as_dict(),
+        }
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, Any]) -> Contrast:
+        """The inverse of ``settings``; the projection is built by ``attach``, the prototypes are loaded with it."""
+        known = {name: value for name, value in values.items() if name != "kind"}
+        return cls(**{**known, "acceptance": Acceptance(**known.get("acceptance") or {})})
+
+    def unfit(self, utterance: Utterance, frames: int) -> str | None:
+        """No label, a label that is not among the known, or no frame at all."""
+        return unlabelled(utterance, self.field, self.labels, frames)
+
+    def embed(self, frames: Frames) -> Tensor:
+        """(B, embedding), each of length 1."""
+        return self._placed(pool(frames, self.pooling, self.attention))
+
+    def _placed(self, pooled: Tensor) -> Tensor:
+        project = self._projection()
+        scaled = (pooled - self.centre) @ self.whiten
+        return functional.normalize(project(self.dropout(scaled)), dim=-1)
+
+    def loss(self, frames: Frames, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """The comparison of the items that have a label and a weight above zero; other weights count alike.
+
+        A batch in which nothing can be compared (one word, or each word once) gives a zero attached to the graph.
+        """
+        embedded = self.embed(frames).float()
+        values, weights = batch.fields[self.field], batch.weight.tolist()
+        chosen = [index for index, value in enumerate(values) if value is not None and weights[index] > 0]
+        said = torch.tensor([self.labels.index(str(values[index])) for index in chosen], device=embedded.device)
+        compared = COMPARISONS[self.comparison](embedded[chosen], said.long(), self.temperature, self.margin)
+        return {self.comparison: compared + embedded.sum() * 0.0}
+
+    def settle(self, train: Iterable[tuple[Frames, Batch]]) -> None:
+        """Centre and scale by the training clips, and make every word's prototype of its own."""
+        heard = [(pool(frames, self.pooling, self.attention), batch.fields[self.field]) for frames, batch in train]
+        pooled = torch.cat([one for one, _ in heard])
+        said = [self.labels.index(value) if value in self.labels else -1 for _, values in heard for value in values]
+        words = torch.tensor(said, device=pooled.device)
+        pooled, words = pooled[words >= 0], words[words >= 0]
+        if self.metric != "plain":
+            whiten = within_words(pooled, words) if self.metric == "within" else None
+            self.centre.copy_(pooled.mean(0))
+            self.whiten.copy_(by_channel(pooled) if whiten is None else whiten)
+        embedded = self._placed(pooled)
+        for place in range(len(self.labels)):
+            own = embedded[words == place]
+            self.clips[place] = len(own)
+            self.prototypes[place] = prototype(own) if len(own) else 0.0
+
+    def enrolled(self, label: str, embedded: Tensor) -> Contrast:
+        """A copy that also knows ``label``, as its last, or knows it anew, from embeddings (N, embedding) of its clips.
+
+        Every other prototype, the scale and the embedding are what they were, bit for bit. A word without clips on
+        dev has no threshold of its own: it takes the middle one of the others.
+        """
+        labels = self.labels if label in self.labels else (*self.labels, label)
+        place, added = labels.index(label), len(labels) - len(self.labels)
+        again = Contrast.from_settings({**self.settings(), "labels": labels})
+        again.attach(self._width, 0.0)
+        state = {name: value.clone() for name, value in self.state_dict().items()}
+        for name in ("prototypes", "clips"):
+            state[name] = torch.cat([state[name], state[name][:added]])
+        state["prototypes"][place], state["clips"][place] = prototype(embedded), len(embedded)
+        again.load_state_dict(state)
+        thresholds = dict(self.acceptance.thresholds)
+        if thresholds:
+            thresholds[label] = median(value for word, value in thresholds.items() if word != label)
+        again.acceptance = replace(self.acceptance, thresholds=thresholds)
+        return again.eval()
+
+    def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
+        """Choose the scale of the confidence, under which dev's words are likeliest, and each word's threshold.
+
+        Each clip of dev is asked of each word whether it is that word; the answers' cross-entropy weighs all that are
+        right as much as all that are wrong together. The scale is saved with the prototypes.
+
+        Returns:
+            ``acceptance``: what was chosen, and on how many recordings.
+        """
+        distances: list[Tensor] = []
+        said: list[str | None] = []
+        seconds: list[float] = []
+        for frames, batch in dev:
+            distances.append(self.distances(self.embed(frames)).double())
+            said += batch.fields[self.field]
+            seconds += (frames.lengths * frames.period).tolist()
+        if not distances:
+            return {}
+        squared = torch.cat(distances).cpu()
+        same = torch.tensor([[value == label for label in self.labels] for value in said])
+        same, other = same & squared.isfinite(), ~same & squared.isfinite()
+        if not same.any() or not other.any():
+            return {}
+
+        def cost(scale: float) -> float:
+            odds = -squared / scale
+            wrong = torch.log1p(-odds.exp().clamp(max=1 - 1e-9))
+            return -float(odds[same].mean() + wrong[other].mean())
+
+        self.scale.fill_(min(_SCALES, key=cost))
+        scores = self._word_scores(squared.to(self.scale))
+        self.acceptance = self.acceptance.chosen(scores.cpu(), said, self.words, seconds)
+        return {"acceptance": {**self.acceptance.as_dict(), "recordings": len(said)}}
+
+    def word_scores(self, frames: Frames) -> Tensor:
+        """(B, words) exp(-d^2 / scale) of the distance d to each word's prototype; other words change none."""
+        return self._word_scores(self.distances(self.embed(frames)))
+
+    def _word_scores(self, squared: Tensor) -> Tensor:
+        columns = [self.labels.index(word) for word in self.words]
+        return (-squared[:, columns] / self.scale).exp()
+
+    def distances(self, embedded: Tensor) -> Tensor:
+        """(B, labels) squared Euclidean distances of embeddings (B, E), infinite to a word without a clip.
+
+        Each is computed by itself, without a matrix product, whose rounding depends on how many words there are.
+
+        Raises:
+            PlanError: no clip was heard yet.
+        """
+        if not self.clips.any():
+            raise PlanError("contrast: there is no prototype yet. evaluate.settle makes them of the training rows.")
+        squared = [(embedded - one).square().sum(-1) for one in self.prototypes]
+        return torch.stack(squared, 1).masked_fill(self.clips == 0, torch.inf)
+
+    def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
+        """The word of the nearest prototype; confidence is exp(-d^2 / scale) of the distance d to it alone."""
+        squared = self.distances(self.embed(frames))
+        nearest, places = squared.min(1)
+        sure, values = (-nearest / self.scale).exp(), [self.labels[place] for place in places.tolist()]
+        return predicted(values, sure.tolist(), self.words, self._word_scores(squared), self.acceptance)
+
+    def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
+        """Accuracy, macro-F1 and detection: see ``score_predictions``.
+
+        Raises:
+            DataError: a row without a label.
+        """
+        return score_predictions(rows, predictions, self.field, self.labels)

@@ -1,0 +1,103 @@
+"""What objectives share that give one label to an utterance: frames pooled over time, refusals, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from speechtransfer.acceptance import Acceptance
+from speechtransfer.errors import DataError, PlanError
+from speechtransfer.frames import Frames, length_mask, masked_max, masked_mean, masked_parts
+from speechtransfer.manifest import UNKNOWN, Utterance
+from speechtransfer.objectives.contract import Prediction
+from speechtransfer.score import Scores, Transcription, score_labels
+
+Pooling = Literal["mean", "max", "attentive", "parts"]
+
+
+class Attention(nn.Module):
+    """Self-attentive pooling (Lin et al. 2017, arXiv:1703.03130, one hop): a learned weight for each frame."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, width)
+        self.weigh = nn.Linear(width, 1, bias=False)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, D) and (B,) to (B, D); frames beyond the length weigh nothing."""
+        scores = self.weigh(torch.tanh(self.project(values))).squeeze(-1)
+        mask = length_mask(lengths.clamp(min=1), values.shape[1])
+        weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
+        pooled: Tensor = (weights[..., None] * values).sum(1)
+        return pooled
+
+
+def pool(frames: Frames, pooling: Pooling, attention: Attention | None) -> Tensor:
+    """(B, D) of frames (B, T, D): their mean, their maximum, or a learned weighting; (B, 3 D) of ``parts``.
+
+    Raises:
+        PlanError: the weighting is not there yet.
+    """
+    pools = {"mean": masked_mean, "max": masked_max, "parts": masked_parts, "attentive": attention}
+    found = pools[pooling]
+    if found is None:
+        raise PlanError("the head has no width yet. Transfer.apply gives it the encoder's.")
+    pooled: Tensor = found(frames.values, frames.lengths)
+    return pooled
+
+
+def pooled_width(width: int, pooling: Pooling) -> int:
+    """Channels of what ``pool`` makes of frames of ``width`` channels."""
+    return 3 * width if pooling == "parts" else width
+
+
+def unlabelled(utterance: Utterance, field: str, labels: Sequence[str], frames: int) -> str | None:
+    """Why an utterance cannot be learnt: no label, one that is not among the known, or no frame at all."""
+    value = getattr(utterance, field)
+    if value is None:
+        return f"no {field}"
+    if value not in labels:
+        return f"unknown {field}: {value}"
+    return None if frames else "shorter than one frame"
+
+
+def predicted(
+    values: Sequence[str], sure: Sequence[float], words: Sequence[str], scores: Tensor, acceptance: Acceptance
+) -> list[Prediction]:
+    """Predictions with the scores (B, words) of all words, and those that are accepted where there are thresholds."""
+    found = []
+    for value, confidence, row in zip(values, sure, scores.tolist(), strict=True):
+        # Rounded once, here: what is written and what is counted are the same.
+        by_word = {word: round(score, 6) for word, score in zip(words, row, strict=True)}
+        accepted = acceptance.accepted(by_word) if acceptance.thresholds else None
+        found.append(Prediction(value, confidence, by_word, accepted))
+    return found
+
+
+def score_predictions(
+    rows: Sequence[Utterance], predictions: Sequence[Prediction], field: str, labels: Sequence[str]
+) -> Scores:
+    """Accuracy, macro-F1 and detection; intervals resample speakers where two or more are known, else utterances.
+
+    A label that training never saw is an error, never a row left out. But where ``_unknown_`` was never a label,
+    what reaches no threshold is heard as that: a closed set can name no stranger, only refuse it.
+
+    Raises:
+        DataError: a row without a label.
+    """
+    by_speaker = len({row.speaker for row in rows}) > 1 and all(row.speaker for row in rows)
+    strangers = UNKNOWN not in labels and any(getattr(row, field) == UNKNOWN for row in rows)
+    labelled = []
+    for row, prediction in zip(rows, predictions, strict=True):
+        said = getattr(row, field)
+        if said is None:
+            raise DataError(f"{row.id}: has no {field}, so nothing can be scored on it.")
+        group = row.speaker if by_speaker and row.speaker else row.id
+        scores, accepted, heard = dict(prediction.scores) or None, prediction.accepted, prediction.value
+        if strangers and accepted is not None and heard not in accepted:
+            heard = UNKNOWN
+        labelled.append(Transcription(row.id, said, heard, group, scores=scores, accepted=accepted))
+    return score_labels(labelled)

@@ -1,0 +1,47 @@
+"""A run goes on with itself alone, also where it was begun before a setting existed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from speechtransfer.checkpoint import write_json
+from speechtransfer.continuing import refuse_other_run
+from speechtransfer.errors import SettingsError
+from speechtransfer.recipe import Keywords, Recipe
+
+RECIPE = Recipe("r", ("words",), task="keywords")
+
+
+def begun(folder: Path) -> None:
+    """A run of a version that knew neither a word's loss nor episodes."""
+    config = RECIPE.config()
+    del config["keywords"]["loss"], config["settings"]["batches"]["episode"]
+    write_json(folder / "recipe.json", {**config, "commit": None})
+
+
+def test_a_setting_that_a_run_did_not_know_has_its_default(tmp_path: Path) -> None:
+    begun(tmp_path)
+    refuse_other_run(RECIPE, tmp_path, resume=True)
+
+
+def test_another_value_of_it_is_another_run(tmp_path: Path) -> None:
+    begun(tmp_path)
+    with pytest.raises(SettingsError, match="begun with another keywords"):
+        refuse_other_run(replace(RECIPE, keywords=Keywords(loss="triplet")), tmp_path, resume=True)
+    batches = replace(RECIPE.settings.batches, episode=(4, 4))
+    other = replace(RECIPE, settings=replace(RECIPE.settings, batches=batches))
+    with pytest.raises(SettingsError, match=r"begun with another settings\.batches"):
+        refuse_other_run(other, tmp_path, resume=True)
+
+
+def test_a_run_is_not_begun_twice_nor_over_other_files(tmp_path: Path) -> None:
+    refuse_other_run(RECIPE, tmp_path / "new", resume=False)
+    begun(tmp_path)
+    with pytest.raises(SettingsError, match="Give --resume"):
+        refuse_other_run(RECIPE, tmp_path, resume=False)
+    (tmp_path / "recipe.json").rename(tmp_path / "else.json")
+    with pytest.raises(SettingsError, match="is not empty, and no run either"):
+        refuse_other_run(RECIPE, tmp_path, resume=True)
