@@ -12,8 +12,8 @@ from speechtransfer.trial import Outcome
 from speechtransfer.verdict import judge
 
 
-def pooled(outcomes: list[Outcome]) -> Outcome:
-    """Figures over all folds, recomputed from every utterance.
+def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
+    """Figures over all folds, recomputed from every utterance; over several draws of the folds, their means.
 
     Each fold tests other utterances of the corpus, but all of a further test set: there the rate is the
     mean over the folds' models, its interval resamples prompts, and the count is that of one fold. One
@@ -21,7 +21,9 @@ def pooled(outcomes: list[Outcome]) -> Outcome:
     """
     if len(outcomes) == 1:
         return outcomes[0]
-    scores = {"test": pool([outcome.scores["test"] for outcome in outcomes])}
+    folds = len(outcomes) // draws
+    tested = [pool([one.scores["test"] for one in outcomes[k * folds : (k + 1) * folds]]) for k in range(draws)]
+    scores = {"test": tested[0] if draws == 1 else _averaged(tested)}
     for name in outcomes[0].scores:
         if name != "test":
             scores[name] = _averaged([outcome.scores[name] for outcome in outcomes])
@@ -47,7 +49,8 @@ def pooled(outcomes: list[Outcome]) -> Outcome:
     for own in ("unseen_floor", "acceptance", "heads"):
         metrics.pop(own, None)
     metrics |= {name: one.as_dict() for name, one in scores.items()}
-    metrics["folds"] = len(outcomes)
+    metrics["folds"] = folds
+    metrics |= {"draws": draws} if draws > 1 else {}
     metrics["peak_memory_mb"] = max(one.metrics["peak_memory_mb"] for one in outcomes)
     metrics["padding_waste"] = max(one.metrics["padding_waste"] for one in outcomes)
     return Outcome(scores, metrics)

@@ -142,6 +142,8 @@ class Recipe:
         train_clips: how many recordings of each keyword to use; None is all.
         folds: into how many a corpus without splits is cut.
         run_folds: which of them to run; None is all.
+        draws: how many times each fold is run, where ``train_clips`` or ``train_minutes`` draws a part of its
+            training rows: other ones each time. Figures are the means over the draws.
         split_seed: of the cut; apart from every training seed.
         split_by: what must not cross splits beside prompts: ``auto`` takes speakers where two or more are
             known and no row names its group, ``prompt`` never.
@@ -179,14 +181,19 @@ class Recipe:
     heads: Literal["one", "language"] = "one"
     distillation: Distillation = field(default_factory=Distillation)
     negatives: tuple[str, ...] = ()
+    draws: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
 
         Raises:
             SettingsError: it is no regular expression, or has no group; no clip of a word, or clips of a
-                transcript; an order below zero; negatives of a recogniser.
+                transcript; an order below zero; negatives of a recogniser; draws of everything.
         """
+        if self.draws < 1 or (self.draws > 1 and self.train_clips is None and self.train_minutes is None):
+            raise SettingsError(
+                f"draws={self.draws}: one or more; more need train_clips or train_minutes to draw from."
+            )
         if self.language_model < 0:
             raise SettingsError(f"language_model={self.language_model} is an order: zero for none, or more.")
         if self.negatives and self.task != "keywords":
@@ -204,7 +211,7 @@ class Recipe:
 
     def trainings(self) -> float:
         """How much is trained in all, in units of one fold's transfer: the folds, the search, the baselines."""
-        folds = self.folds if self.run_folds is None else len(self.run_folds)
+        folds = self.draws * (self.folds if self.run_folds is None else len(self.run_folds))
         scratch = self.scratch
         searched = len(scratch.rates) * scratch.search if len(scratch.rates) > 1 else 0.0
         return folds + (searched + min(folds, scratch.folds) * scratch.factor if scratch.folds else 0.0)
@@ -250,10 +257,11 @@ def run(
         raise SettingsError(f"{recipe.name}: the source is a {encoder.family}, the recipe says {recipe.family}.")
     refuse_other_run(recipe, out, resume)
     corpus = corpus or open_corpus(recipe, encoder.sample_rate)
-    numbers = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds
+    folds = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds
     if corpus.manifest.splits:
-        numbers = (0,)
-    tasks = {fold: fold_task(recipe, corpus, fold) for fold in numbers}
+        folds = (0,)
+    numbers = [draw * recipe.folds + fold for draw in range(recipe.draws) for fold in folds]
+    tasks = {number: fold_task(recipe, corpus, number) for number in numbers}
     for test in (rows for task in tasks.values() for rows in task.tests.values()):
         refuse_contamination(encoder.card, test)
     write_json(out / "recipe.json", {**recipe.config(), "commit": commit})
@@ -268,8 +276,8 @@ def run(
             write_json(out / "recipe.json", {**recipe.config(), "commit": commit})
     if len(tasks) > 1:
         write_ledger(out / "ledger.jsonl", corpus.manifest.ledger)
-        pool_predictions(out, folders)
-    together = pooled(outcomes)
+        pool_predictions(out, {number: folders[number] for number in numbers[: len(folds)]})
+    together = pooled(outcomes, recipe.draws)
     reached(together)
     chosen = list(tasks)[: recipe.scratch.folds]
     baselines = [_baseline(recipe, out, fold if len(tasks) > 1 else None, encoder, tasks[fold]) for fold in chosen]

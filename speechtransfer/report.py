@@ -145,8 +145,9 @@ def _headline(run: Run) -> str:
     header, rows = _table(run)
     caption = '<p class="dim">Each figure with its 95% interval and what it counts.</p>'
     notes = "".join(wrapped("p", f"⚠ {limit}", "note") for limit in run.limits)
-    folds = len(list((run.folder / "folds").glob("*/metrics.json")))
-    pooled = wrapped("p", f"Pooled over {folds} folds; every utterance was tested once.", "dim") if folds else ""
+    folds, draws = run.metrics.get("folds"), run.metrics.get("draws", 1)
+    often = "once" if draws == 1 else f"once for each of {draws} draws of the training recordings"
+    pooled = wrapped("p", f"Pooled over {folds} folds; every utterance was tested {often}.", "dim") if folds else ""
     return wrapped("p", run.verdict, "verdict") + notes + table(header, rows) + caption + pooled
 
 

@@ -170,10 +170,13 @@ def _recognisers(rows: Sequence[Utterance], recipe: Recipe) -> dict[str, Ctc]:
 def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     """The splits of one fold: the corpus's own where it has them, otherwise cut from it.
 
+    From ``recipe.folds`` on, numbers are those of the same folds with other draws of their training rows.
+
     Raises:
         DataError: some rows have a split and others none, a split is missing, too few speakers or
             recordings to cut, or fewer minutes than ``train_minutes``.
     """
+    draw, fold = divmod(fold, recipe.folds)
     manifest = corpus.manifest if corpus.manifest.splits else _cut(recipe, corpus, fold)
     missing = {"train", "dev", "test"} - set(manifest.splits)
     if missing or any(row.split is None for row in manifest):
@@ -183,9 +186,9 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
             "Name train, dev and test on every row, or on none."
         )
     if recipe.train_minutes is not None:
-        manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed, corpus.recordings)
+        manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)
     if recipe.train_clips is not None:
-        manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed, corpus)
+        manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed + draw, corpus)
     further, negatives = dict(corpus.tests), None
     if recipe.task == "keywords":
         made = spotting(recipe, manifest, corpus.recordings, corpus.negatives, fold)

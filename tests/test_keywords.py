@@ -219,3 +219,27 @@ def test_scratch_learns_from_changed_sound_where_the_frozen_encoder_is_cached(
     assert scratch.batches.speeds == BatchSettings().speeds
     assert scratch.masks == MaskSettings()
     assert list((tmp_path / "cache" / "activations").iterdir())
+
+
+def test_every_draw_takes_other_recordings_of_the_same_folds(words: Path, tmp_path: Path) -> None:
+    made = recipe(words, train_clips=1, draws=3, run_folds=(1,), scratch=Scratch(folds=0))
+    corpus = open_corpus(made, RATE)
+    drawn = [fold_task(made, corpus, number).manifest for number in (1, 6, 11)]
+    assert {manifest.split("test").fingerprint() for manifest in drawn} == {drawn[0].split("test").fingerprint()}
+    taken = [frozenset(row.id for row in manifest.split("train")) for manifest in drawn]
+    assert all(len(one) == len(WORDS) for one in taken)
+    assert len(set(taken)) == 3
+    quick = replace(made, settings=replace(made.settings, steps=2, epochs=None, evaluations=1))
+    outcome = recipes.run(quick, tmp_path / "run", corpus=corpus)
+    assert (outcome.metrics["folds"], outcome.metrics["draws"]) == (1, 3)
+    tested = len(drawn[0].split("test"))
+    assert outcome.scores["test"]["accuracy"].count == tested
+    assert len(read_lines(tmp_path / "run" / "predictions" / "test.jsonl")) == tested
+    assert sorted(path.name for path in (tmp_path / "run" / "folds").iterdir()) == ["1", "11", "6"]
+
+
+def test_draws_of_everything_are_refused(words: Path) -> None:
+    with pytest.raises(SettingsError, match="draws=2"):
+        recipe(words, draws=2)
+    with pytest.raises(SettingsError, match="draws=0"):
+        recipe(words, draws=0, train_clips=1)

@@ -50,6 +50,17 @@ def test_the_test_is_pooled_and_further_tests_are_averaged() -> None:
     assert together.metrics["padding_waste"] == pytest.approx(0.01)
 
 
+def test_over_several_draws_every_utterance_counts_once_and_figures_are_means() -> None:
+    together = pooled([outcome(0, 4), outcome(1, 8), outcome(0, 6), outcome(1, 2)], draws=2)
+    figure = together.scores["test"]["cer"]
+    assert figure.value == pytest.approx((12 + 8) / 320)
+    assert figure.count == 160
+    assert figure.low < figure.value < figure.high
+    assert len(together.scores["test"].rows) == 40
+    assert (together.metrics["folds"], together.metrics["draws"]) == (2, 2)
+    assert together.metrics["seconds"] == 4.0
+
+
 def test_the_verdict_compares_the_folds_that_both_were_tested_on() -> None:
     folds = [outcome(0, 2), outcome(1, 20)]
     baseline = [outcome(0, 18)]

@@ -207,9 +207,12 @@ def test_curves_show_this_run_and_its_baselines(run):
 def test_folds_are_drawn_and_counted(bare):
     for fold in range(3):
         write(bare / "folds" / str(fold) / "history.jsonl", history(fold + 1))
-        write(bare / "folds" / str(fold) / "metrics.json", {})
+    metrics = json.loads((bare / "metrics.json").read_text())
+    write(bare / "metrics.json", {**metrics, "folds": 3})
     text = Page(write_report(bare)).text
-    assert "Pooled over 3 folds" in text and "training loss" in text
+    assert "Pooled over 3 folds; every utterance was tested once." in text and "training loss" in text
+    write(bare / "metrics.json", {**metrics, "folds": 3, "draws": 20})
+    assert "tested once for each of 20 draws of the training recordings" in Page(write_report(bare)).text
 
 
 def test_plan_and_ledger_are_summarised(run):

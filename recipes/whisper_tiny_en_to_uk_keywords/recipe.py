@@ -21,6 +21,7 @@ ALL = replace(
 FIVE = replace(
     ALL,
     train_clips=5,
+    draws=20,
     transfer=replace(ALL.transfer, cut="layer2"),
     keywords=Keywords(loss="prototypes", pooling="parts"),
     settings=replace(ALL.settings, steps=0, epochs=None),
