@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Recipe
+from speechtransfer.recipe import Keywords, Recipe
 from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.transfer import Rule, Transfer
 
 #: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
 _NGRAM = 6
+#: Windows of made-up streams around each recording of a word.
+_WINDOWS = 3
 
 
 def defaults(data: str, source: str, family: str, language: str | None, task: str = "ctc") -> Recipe:
@@ -25,7 +27,9 @@ def defaults(data: str, source: str, family: str, language: str | None, task: st
         if head is frozen:  # what it makes of a clip is the same in every epoch, as long as the clip is
             plain = replace(settings.batches, speeds=(1.0,))
             settings = replace(settings, batches=plain, masks=MaskSettings(freq_masks=0, time_masks=0), cache=True)
-        return Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
+        # A spotter that never heard half a word takes it for one.
+        usual = Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
+        return replace(usual, keywords=Keywords(windows=_WINDOWS))
     if family == "whisper":
         # As recipes/whisper_tiny_en_to_it_ctc: rates chosen on French, joining on Russian.
         gentle = Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*")))

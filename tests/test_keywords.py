@@ -43,7 +43,9 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(words: Path, **values: object) -> Recipe:
-    return replace(defaults(str(words), "random:conformer", "conformer", "eng", "keywords"), **values)
+    """The words alone; tests/test_spotting.py and tests/test_spot.py have what stands between them."""
+    usual = defaults(str(words), "random:conformer", "conformer", "eng", "keywords")
+    return replace(usual, **{"keywords": Keywords(), **values})
 
 
 def call(*arguments: str | Path) -> int:
@@ -112,7 +114,8 @@ def test_a_spotter_is_trained_scored_and_loaded(
 ) -> None:
     out = tmp_path / "run"
     command = ("adapt", words, "--task", "keywords", "--source", "random:conformer", "--out", out)
-    training = ("--baseline", "scratch", "--set", "scratch.rates=1e-3", "scratch.factor=1", "settings.epochs=4")
+    closed = ("keywords.windows=0", "scratch.rates=1e-3")
+    training = ("--baseline", "scratch", "--set", *closed, "scratch.factor=1", "settings.epochs=4")
     assert call(*command, "--speaker-pattern", r"/(\w+)_\d\.wav$", *training) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "accuracy" in said

@@ -54,10 +54,17 @@ def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
     return replace(recipe, settings=replace(recipe.settings, minutes=minutes, epochs=None))
 
 
-def _comparing(recipe: Recipe) -> Recipe:
-    """A recipe that learns by comparing clips, with batches in which there is something to compare."""
+def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
+    """A recipe that learns by comparing clips, with batches in which there is something to compare.
+
+    What is no word has no place of its own among the words: windows of it are made where they were asked for.
+    """
     batches, learns = recipe.settings.batches, recipe.settings.steps > 0
-    if recipe.task != "keywords" or recipe.keywords.loss == "classify" or batches.episode or not learns:
+    if recipe.task != "keywords" or recipe.keywords.loss == "classify":
+        return recipe
+    if not any(assignment.startswith("keywords.windows=") for assignment in asked):
+        recipe = replace(recipe, keywords=replace(recipe.keywords, windows=0))
+    if batches.episode or not learns:
         return recipe
     return replace(recipe, settings=replace(recipe.settings, batches=replace(batches, episode=_EPISODE)))
 
@@ -84,7 +91,7 @@ def adapt(console: Console, request: Adapt) -> int:
         amount: request.out if len(request.amounts) == 1 else request.out / _folder(amount, base.task)
         for amount in request.amounts
     }
-    recipes = {amount: _comparing(_with_flags(_part(base, amount), flags, len(outs))) for amount in outs}
+    recipes = {amount: _comparing(_with_flags(_part(base, amount), flags, len(outs)), flags.set) for amount in outs}
     for amount, out in outs.items():
         refuse_other_run(recipes[amount], out, flags.resume)
     first = next(iter(recipes.values()))
