@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import item_seed
 from speechtransfer.errors import DataError
-from speechtransfer.manifest import RESERVED, UNKNOWN, LedgerRow, Manifest, Utterance
+from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, LedgerRow, Manifest, Utterance
 from speechtransfer.practice import practise
 from speechtransfer.splits import cross_validation
 from speechtransfer.trimming import speech_span, window_for
@@ -67,6 +67,7 @@ def spotting(
             for name in (*_LEARNT, "test")
         }
         made += [*each["train"], *each["dev"]]
+        manifest = _without_background(manifest, recordings, window)
         tests["windows"] = Manifest(tuple(replace(row, split="windows") for row in each["test"]))
     if heard is not None and window is not None:
         for name in _LEARNT:
@@ -96,6 +97,16 @@ def _chosen(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, dict[str, Man
     met = tuple(replace(row, split="open") for row in renamed if row.split == "test")
     ledger = tuple(row for row in dropped if row.split in _LEARNT)
     return Manifest(kept, (*manifest.ledger, *ledger)), {"open": Manifest(met)}
+
+
+def _without_background(manifest: Manifest, recordings: Recordings, window: float) -> Manifest:
+    """What is learnt of ``_silence_`` are the windows that it is the background of, not minutes of it as one clip."""
+
+    def reason(row: Utterance) -> str | None:
+        background = row.label == SILENCE and row.split in _LEARNT and recordings.seconds(row) > window
+        return "heard as the background of windows alone" if background else None
+
+    return manifest.keep(reason)
 
 
 def _cut(recipe: Recipe, negatives: Manifest, recordings: Recordings, fold: int) -> Manifest:

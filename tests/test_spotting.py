@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,21 @@ def test_windows_are_of_their_split_and_as_long_as_a_stream_is_scored_by(words: 
     assert len(made_rows) > 30
     assert {corpus.recordings.seconds(row) for row in (*made_rows, *task.tests["windows"])} == {window}
     assert not {row.audio for row in task.tests["windows"]} & {row.audio for row in made_rows}
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_background_of_ones_own_is_heard_in_windows_alone(words: Path, tmp_path: Path, count: int) -> None:
+    folder = shutil.copytree(words, tmp_path / "words")
+    hum = 0.1 * np.sin(2 * np.pi * 5000 * np.arange(5 * RATE) / RATE)
+    for number in range(count):
+        write_wav(folder / "_silence_" / f"{number}.wav", hum * (1 + number), RATE)
+    made = recipe(folder, windows=2)
+    task = fold_task(made, open_corpus(made, RATE), 0)
+    whole = [row for row in task.manifest if row.audio.parent.name == "_silence_"]
+    assert {row.split for row in whole} <= {"test"}
+    dropped = [row for row in task.manifest.ledger if "background of windows" in row.reason]
+    assert len(whole) + len(dropped) == count
+    assert task.objective().settings()["labels"] == sorted([*WORDS, *RESERVED])
 
 
 def test_a_window_that_is_given_is_kept(words: Path) -> None:
