@@ -8,7 +8,7 @@ From five recordings of each word, without training, over 20 draws of them (vari
 from dataclasses import replace
 
 from speechtransfer.defaults import defaults
-from speechtransfer.recipe import Keywords, Scratch
+from speechtransfer.recipe import Keywords, Recipe, Scratch
 
 ALL = replace(
     defaults("digits_uk", "openai/whisper-tiny.en", "whisper", "ukr", "keywords"),
@@ -26,4 +26,12 @@ FIVE = replace(
     keywords=Keywords(loss="prototypes", pooling="parts"),
     settings=replace(ALL.settings, steps=0, epochs=None),
 )
-RECIPES = {"default": ALL, "5clips": FIVE, "1clip": replace(FIVE, train_clips=1)}
+ONE = replace(FIVE, train_clips=1)
+
+
+def opened(recipe: Recipe) -> Recipe:
+    """Five of the digits are words to spot, and the other five are first met in the test."""
+    return replace(recipe, keywords=replace(recipe.keywords, words=("0", "1", "2", "3", "4"), others="unseen"))
+
+
+RECIPES = {"default": ALL, "5clips": FIVE, "1clip": ONE, "open": opened(ALL), "open5clips": opened(FIVE)}
