@@ -105,11 +105,21 @@ class Plan:
     """Train nothing: print what would be trained, what is shared with the source, and what it would cost."""
 
     target: Annotated[str, POSITIONAL]
-    """DATA, or a recipe."""
+    """DATA, or a recipe, which names all but the source itself."""
     source: str | None = None
     """As for adapt."""
+    source_language: str | None = None
+    """As for adapt."""
+    task: Literal["ctc", "keywords"] = "ctc"
+    """What to build of DATA."""
     language: str | None = None
-    """ISO 639-3 code of the data."""
+    """ISO 639-3 code of DATA."""
+    format: str | None = None
+    """The format of DATA, where it is not to be found out."""
+    speaker_pattern: str | None = None
+    """As for adapt."""
+    audio_root: tuple[Path, ...] = ()
+    """Folders outside DATA that audio may lie in."""
     set: tuple[str, ...] = ()
     """Any field of the recipe, as key=value."""
 
@@ -117,7 +127,7 @@ class Plan:
         """Print the plan and the forecast."""
         from speechtransfer.actions.train import plan
 
-        return plan(console, self.target, self.source, self.language, self.set)
+        return plan(console, self)
 
 
 @dataclass(frozen=True)

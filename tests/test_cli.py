@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from speechtransfer import cli
+from speechtransfer.audio import write_wav
 from speechtransfer.checkpoint import save
 from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.objectives import Ctc
@@ -285,8 +286,31 @@ def test_amounts_give_a_learning_curve(
 def test_plan_trains_nothing_and_forecasts(corpus: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("plan", corpus, "--source", source, "--set", "folds=2", "settings.steps=5") == 0
     said = capsys.readouterr().out
-    for text in ("encoder.layers.0", "labels grafted", "test:", "forecast:"):
+    for text in ("encoder.layers.0", "labels grafted", "test:", "forecast: 5 steps a fold"):
         assert text in said
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Class folders of synthetic tones."""
+    monkeypatch.setenv("SPEECHTRANSFER_CACHE", str(tmp_path / "cache"))
+    for word, hertz in (("high", 2000), ("low", 300)):
+        for take in range(8):
+            wave = 0.3 * np.sin(2 * np.pi * hertz * np.arange(4000 + 400 * take) / 16_000)
+            write_wav(tmp_path / "words" / word / f"{take}.wav", wave, 16_000)
+    return tmp_path / "words"
+
+
+def test_keywords_are_planned_as_adapt_would_train_them(words: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("plan", words, "--task", "keywords", "--source", "random:conformer", "--language", "eng") == 0
+    said = capsys.readouterr().out
+    assert "objective.output.weight" in said
+    assert "frozen" in said
+    comparing = ("keywords.loss=prototypes", "settings.steps=0")
+    assert call("plan", words, "--task", "keywords", "--source", "random:conformer", "--set", *comparing) == 0
+    said = capsys.readouterr().out
+    assert "objective.project.weight" in said
+    assert "forecast: 0 steps a fold" in said
 
 
 def test_python_dash_m_is_the_command(tmp_path: Path) -> None:

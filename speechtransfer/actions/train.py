@@ -27,7 +27,7 @@ from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.trial import Outcome, peak_memory_mb
 
 if TYPE_CHECKING:
-    from speechtransfer.cli import Adapt, Run, Training
+    from speechtransfer.cli import Adapt, Plan, Run, Training
 
 _ALL = "all"
 #: Words, and clips of each, in a batch of a loss that compares clips, where nothing else is said.
@@ -45,13 +45,18 @@ def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
         settings = replace(settings, seed=flags.seed)
     if flags.checkpoint_every is not None:
         settings = replace(settings, checkpoint_every=flags.checkpoint_every)
-    if any(assignment.startswith("settings.steps=") for assignment in flags.set):
-        settings = replace(settings, epochs=None, minutes=None)
-    recipe = override(replace(recipe, settings=settings), flags.set)
+    recipe = _overridden(replace(recipe, settings=settings), flags.set)
     if flags.minutes is None:
         return recipe
     minutes = flags.minutes / (runs * recipe.trainings())
     return replace(recipe, settings=replace(recipe.settings, minutes=minutes, epochs=None))
+
+
+def _overridden(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    """A recipe with --set's fields; steps are a budget instead of the recipe's own."""
+    if any(assignment.startswith("settings.steps=") for assignment in assignments):
+        recipe = replace(recipe, settings=replace(recipe.settings, epochs=None, minutes=None))
+    return override(recipe, assignments)
 
 
 def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
@@ -192,18 +197,22 @@ def _figure(estimate: Mapping[str, Any]) -> str:
     return str(Estimate(**estimate))
 
 
-def plan(console: Console, target: str, source: str | None, language: str | None, assignments: Sequence[str]) -> int:
+def plan(console: Console, request: Plan) -> int:
     """Print the Plan, hours a split, and a forecast; train nothing."""
-    if catalogue.is_recipe(target):
-        _, recipes = catalogue.find(target)
+    if catalogue.is_recipe(request.target):
+        _, recipes = catalogue.find(request.target)
     else:
-        family = load_encoder(source or DEFAULT_SOURCE).family
-        alone = _one_fold(defaults(target, source or DEFAULT_SOURCE, family, language), False)
+        source = request.source or DEFAULT_SOURCE
+        family = load_encoder(source, request.source_language).family
+        usual = defaults(request.target, source, family, request.language, request.task)
+        alone = _one_fold(replace(usual, speaker_pattern=request.speaker_pattern), False)
         recipes = {"adapt": replace(alone, scratch=replace(alone.scratch, folds=0))}
+    roots = tuple(map(str, request.audio_root))
     for name, recipe in recipes.items():
-        recipe = override(recipe, assignments)
-        encoder = load_encoder(source or recipe.source, recipe.source_language)
-        task = fold_task(recipe, open_corpus(recipe, encoder.sample_rate), (recipe.run_folds or (0,))[0])
+        recipe = _comparing(_overridden(recipe, request.set), request.set)
+        encoder = load_encoder(request.source or recipe.source, request.source_language or recipe.source_language)
+        corpus = open_corpus(recipe, encoder.sample_rate, roots, request.format)
+        task = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0])
         model, planned = recipe.transfer.apply(encoder, task.objective())
         console.rule(name)
         console.print(escape(str(planned)))
