@@ -101,6 +101,9 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         tests={},
         train_minutes=None,
         train_clips=None,
+        draws=1,
+        negatives=(),  # the synthetic set has no speech but that of its words
+        keywords=replace(recipe.keywords, words=()),
         speaker_pattern=None,
         folds=2,
         run_folds=(0,),
