@@ -52,10 +52,11 @@ def save(model: Model, folder: Path, dtype: torch.dtype | None = None) -> None:
 
 
 def save_objective(model: Model, folder: Path) -> None:
-    """Give a run folder a further objective over the same encoder; at any moment it holds the old one or the new.
+    """Give a run folder a further objective over the same encoder; at any moment a whole one can be loaded.
 
     The new description waits beside the old until its tensors are there: where an interruption leaves both, ``load``
-    takes the one that the tensors fit. One more recording on the encoder's card contradicts neither.
+    takes the one that the tensors fit. One more recording on the encoder's card contradicts neither. A word made anew
+    changes no shape: interrupted at the end, its threshold may still be the old one.
     """
     encoder, objective = model.encoder, model.objective
     described = {"family": encoder.family, "settings": encoder.settings(), "card": encoder.card.as_dict()}
@@ -72,6 +73,9 @@ def load(folder: str | Path) -> Model:
         SourceError: the folder is no run folder, or its files do not belong together.
     """
     folder = Path(folder)
+    folds = sorted(path.parent.name for path in folder.glob("folds/*/encoder.json"))
+    if folds and not (folder / "encoder.json").is_file():
+        raise SourceError(f"{folder}: holds a model for each fold. Name one of them: {folder / 'folds' / folds[0]}.")
     encoder = build_encoder(read_json(folder / "encoder.json"), str(folder))
     try:
         return _joined(encoder, folder / _OBJECTIVE)

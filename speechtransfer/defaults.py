@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Keywords, Recipe
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings, MaskSettings
+from speechtransfer.spotting import Keywords
 from speechtransfer.transfer import Rule, Transfer
 
 #: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.

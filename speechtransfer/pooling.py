@@ -15,18 +15,18 @@ from speechtransfer.verdict import judge
 def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
     """Figures over all folds, recomputed from every utterance; over several draws of the folds, their means.
 
-    Each fold tests other utterances of the corpus, but all of a further test set: there the rate is the
-    mean over the folds' models, its interval resamples prompts, and the count is that of one fold. One
-    fold alone is returned as it is.
+    Each fold tests other utterances of the corpus, but all of a further test set that is given: there the rate is
+    the mean over the folds' models, its interval resamples prompts, and the count is that of one fold. One fold
+    alone is returned as it is.
     """
     if len(outcomes) == 1:
         return outcomes[0]
     folds = len(outcomes) // draws
-    tested = [pool([one.scores["test"] for one in outcomes[k * folds : (k + 1) * folds]]) for k in range(draws)]
-    scores = {"test": tested[0] if draws == 1 else _averaged(tested)}
+    scores = {}
     for name in outcomes[0].scores:
-        if name != "test":
-            scores[name] = _averaged([outcome.scores[name] for outcome in outcomes])
+        found = [one.scores[name] for one in outcomes if name in one.scores]
+        each = [_of_folds(found[start : start + folds]) for start in range(0, len(found), folds)]
+        scores[name] = each[0] if len(each) == 1 else _averaged(each)
     first = outcomes[0].metrics
     summed = ("seconds", "whole_seconds", "not_learnable")
     metrics = {**first, **{key: round(sum(one.metrics[key] for one in outcomes), 1) for key in summed}}
@@ -41,9 +41,10 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
         counts = {key: sum(one[key] for one in chosen) for key in ("errors", "errors_without", "characters")}
         metrics["language_model"] = {"order": chosen[0]["order"], **counts}
     if "negatives" in first:
-        each = [one.metrics["negatives"] for one in outcomes]
-        hours = sum(one["hours"] for one in each)
-        rate = false_accepts_per_hour(sum(one["false_accepts_per_hour"]["count"] for one in each), hours)
+        # Every draw hears the same hours again, and so does every fold where the corpus names its own test.
+        heard = list({one.metrics["negatives"]["manifest"]: one.metrics["negatives"] for one in outcomes}.values())
+        hours = sum(one["hours"] for one in heard)
+        rate = false_accepts_per_hour(sum(one["false_accepts_per_hour"]["count"] for one in heard), hours)
         metrics["negatives"] = {"false_accepts_per_hour": rate.as_dict(), "hours": hours}
     # A floor is that of one fold's vocabulary, thresholds are of one fold's model: its own folder has them.
     for own in ("unseen_floor", "acceptance", "heads"):
@@ -56,6 +57,14 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
     return Outcome(scores, metrics)
 
 
+def _of_folds(scores: list[Scores]) -> Scores:
+    """One figure where each fold tested utterances of its own; the mean where all tested the same."""
+    if len(scores) == 1:
+        return scores[0]
+    names = [row.id for one in scores for row in one.rows]
+    return pool(scores) if len(set(names)) == len(names) else _averaged(scores)
+
+
 def _averaged(scores: list[Scores]) -> Scores:
     """One test set scored by several models; the rows are the first model's."""
     told_apart = [
@@ -63,7 +72,8 @@ def _averaged(scores: list[Scores]) -> Scores:
         for number, one in enumerate(scores)
     ]
     pooled = pool(told_apart)
-    metrics = {name: replace(pooled[name], count=scores[0][name].count) for name in scores[0].metrics}
+    counted = {name: one.count for name, one in scores[0].metrics.items()}
+    metrics = {name: replace(one, count=counted.get(name, one.count)) for name, one in pooled.metrics.items()}
     return Scores(metrics, scores[0].rows, pooled.notes)
 
 

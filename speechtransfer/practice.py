@@ -76,9 +76,13 @@ def practise(
     for row in track(words, description="practising", transient=True):
         for number in range(count):
             draw = np.random.default_rng(item_seed(seed, number, row.id))
-            near = [_piece(one, spoken) for one in _drawn(draw, beside[row.speaker], 3)]
-            wave, label = _window(draw, _piece(row, spoken), near, background, (round(window * rate), rate))
-            made.append(replace(row, audio=_kept(wave, rate), start=None, end=None, label=label))
+            near = [_piece(one, spoken) for one in _drawn(draw, beside[row.speaker], 2)]
+            # The beginning of a word and an end of the same word are that word.
+            foreign = [one for one in beside[row.speaker] if one.label != row.label]
+            ends = [spoken[one.id] for one in _drawn(draw, foreign, 1)] if foreign else []
+            wave, label = _window(draw, _piece(row, spoken), near, ends, background, (round(window * rate), rate))
+            group = row.group or row.id  # what is made of one recording is no independent evidence
+            made.append(replace(row, audio=_kept(wave, rate), start=None, end=None, label=label, group=group))
     # Two draws may give the same sound; a manifest holds it once.
     return list({row.id: row for row in made}.values())
 
@@ -100,13 +104,14 @@ def _window(
     draw: np.random.Generator,
     middle: _Piece,
     near: Sequence[_Piece],
+    ends: Sequence[np.ndarray],
     background: Sequence[np.ndarray],
     sizes: tuple[int, int],
 ) -> tuple[np.ndarray, str]:
-    """One window (S,) and its label; ``sizes`` are its samples and the rate."""
+    """One window (S,) and its label; ``ends`` are of other words, ``sizes`` its samples and the rate."""
     size, rate = sizes
     if draw.random() < _MISSES:
-        middle = _Piece(_near_miss(draw, middle.wave, near[2].wave), None)
+        middle = _Piece(_near_miss(draw, middle.wave, ends), None)
     pieces = () if draw.random() < _QUIET else (near[0], middle, near[1])
     while True:
         gaps = [round(draw.uniform(*_GAPS) * rate) for _ in range(2)]
@@ -125,15 +130,16 @@ def _window(
     return stream.astype(np.float32), whole[-1] if whole else UNKNOWN if heard else SILENCE
 
 
-def _near_miss(draw: np.random.Generator, word: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """A part of the word, the word's beginning with another's end, or the word backwards."""
-    kind, share = int(draw.integers(3)), draw.uniform(*_CUTS)
+def _near_miss(draw: np.random.Generator, word: np.ndarray, ends: Sequence[np.ndarray]) -> np.ndarray:
+    """A part of the word, the word backwards or, where there is another, its beginning with that one's end."""
+    kind, share = int(draw.integers(3 if ends else 2)), draw.uniform(*_CUTS)
     cut = int(share * len(word))
     if kind == 0:
         return word[:cut] if draw.random() < 0.5 else word[len(word) - cut :]
     if kind == 1:
-        return np.concatenate([word[:cut], other[len(other) - int(share * len(other)) :]])
-    return word[::-1]
+        return word[::-1]
+    other = ends[0]
+    return np.concatenate([word[:cut], other[len(other) - int(share * len(other)) :]])
 
 
 def _share(start: int, length: int, first: int, last: int) -> float:

@@ -16,12 +16,12 @@ from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
 from speechtransfer.files import read_lines
-from speechtransfer.manifest import RESERVED, write_ledger
-from speechtransfer.objectives.pooled import Pooling
+from speechtransfer.manifest import write_ledger
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
 from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
+from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.transfer import Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
@@ -42,60 +42,6 @@ class Scratch:
     search: float = 1.0
     factor: float = 3.0
     folds: int = 5
-
-
-@dataclass(frozen=True)
-class Keywords:
-    """The head of a keyword spotter.
-
-    Attributes:
-        pooling: of frames over time: ``mean``, ``max``, ``attentive``, or ``parts``, the means of both halves beside
-            the maximum.
-        hidden: widths of ReLU layers before the output; of ``classify``.
-        dropout: before every layer.
-        smoothing: of the targets; of ``classify``.
-        balanced: rare words weigh as much in the loss as common ones; of ``classify``.
-        false_accepts: the share of dev's other recordings that a word's threshold may take for it.
-        windows: how many windows of made-up streams are made around each recording and learnt beside it, with
-            what is no word in them as ``_unknown_`` and ``_silence_``; 0 for a closed set of words.
-        window: seconds of a window; None holds nearly all of the training words.
-        words: which labels are words to spot; none are all.
-        others: whether the other labels are learnt as ``_unknown_``, or ``unseen`` until a test, ``open``.
-        loss: ``classify`` is an output layer over a closed set of words. The others compare clips (see ``Contrast``)
-            and give a spotter that words can be added to without training.
-        embedding: width of the space in which clips are compared; None keeps that of what is pooled.
-        temperature: of ``prototypes`` and ``ntxent``.
-        margin: of ``triplet`` and ``siamese``.
-        metric: what the training clips say of distances: ``within`` that the ways in which clips of one word differ
-            count less, ``channels`` how far each channel varies, ``plain`` nothing.
-    """
-
-    pooling: Pooling = "mean"
-    hidden: tuple[int, ...] = ()
-    dropout: float = 0.1
-    smoothing: float = 0.0
-    balanced: bool = True
-    false_accepts: float = 0.001
-    windows: int = 0
-    window: float | None = None
-    words: tuple[str, ...] = ()
-    others: Literal["unknown", "unseen"] = "unknown"
-    loss: Literal["classify", "prototypes", "triplet", "ntxent", "siamese"] = "classify"
-    embedding: int | None = None
-    temperature: float = 0.1
-    margin: float = 0.5
-    metric: Literal["within", "channels", "plain"] = "within"
-
-    def __post_init__(self) -> None:
-        """Refuse a window that holds nothing, and words that are none.
-
-        Raises:
-            SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word.
-        """
-        if self.windows < 0 or not (self.window is None or self.window > 0):
-            raise SettingsError(f"keywords: windows={self.windows} and window={self.window} must be above zero.")
-        if len(set(self.words)) < len(self.words) or set(self.words) & set(RESERVED):
-            raise SettingsError(f"keywords.words={','.join(self.words)}: name each word once, and none of {RESERVED}.")
 
 
 @dataclass(frozen=True)
@@ -196,6 +142,9 @@ class Recipe:
             )
         if self.language_model < 0:
             raise SettingsError(f"language_model={self.language_model} is an order: zero for none, or more.")
+        untrained = self.settings.steps == 0 and self.settings.epochs is None and self.settings.minutes is None
+        if untrained and self.scratch.folds:
+            raise SettingsError("settings.steps=0 trains nothing, so there is no fair baseline from scratch beside it.")
         if self.negatives and self.task != "keywords":
             raise SettingsError("negatives are speech without keywords: the task must be keywords.")
         if self.train_clips is not None and (self.train_clips < 1 or self.task != "keywords"):
@@ -279,7 +228,7 @@ def run(
         pool_predictions(out, {number: folders[number] for number in numbers[: len(folds)]})
     together = pooled(outcomes, recipe.draws)
     reached(together)
-    chosen = list(tasks)[: recipe.scratch.folds]
+    chosen = numbers[: min(recipe.scratch.folds, len(folds))]  # of the first draw
     baselines = [_baseline(recipe, out, fold if len(tasks) > 1 else None, encoder, tasks[fold]) for fold in chosen]
     outcome = with_verdict(together, outcomes, baselines)
     write_json(out / "metrics.json", outcome.metrics)

@@ -493,7 +493,7 @@ def pool(scores: Sequence[Scores], seed: int = 0) -> Scores:
         raise DataError(f"{twice[0]} was tested twice ({len(twice)} such utterances). Cut disjoint folds.")
     kinds = {frozenset(one.metrics) for one in scores}
     scorers = [scorer for metric, scorer in _SCORERS.items() if all(metric in kind for kind in kinds)]
-    if len(kinds) != 1 or not scorers:
+    if not kinds or not scorers:
         raise DataError(f"{sorted(map(sorted, kinds))} cannot be recomputed from the rows of the folds.")
     pooled = scorers[0](rows, seed)
     return Scores(pooled.metrics, pooled.rows, tuple(dict.fromkeys(note for one in scores for note in one.notes)))

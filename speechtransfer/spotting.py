@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from speechtransfer.audio import Recordings
+from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.batches import item_seed
-from speechtransfer.errors import DataError
+from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, LedgerRow, Manifest, Utterance
+from speechtransfer.objectives.pooled import Pooling
 from speechtransfer.practice import practise
 from speechtransfer.splits import cross_validation
 from speechtransfer.trimming import speech_span, window_for
@@ -18,7 +19,71 @@ from speechtransfer.trimming import speech_span, window_for
 if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
 
+#: Seconds; no word is shorter.
+_SHORTEST_WINDOW = 0.1
 _LEARNT = ("train", "dev")
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """What a keyword spotter is, and what it learns beside its words.
+
+    Attributes:
+        pooling: of frames over time: ``mean``, ``max``, ``attentive``, or ``parts``, the means of both halves beside
+            the maximum.
+        hidden: widths of ReLU layers before the output; of ``classify``.
+        dropout: before every layer.
+        smoothing: of the targets; of ``classify``.
+        balanced: rare words weigh as much in the loss as common ones; of ``classify``.
+        false_accepts: the share of dev's other recordings that a word's threshold may take for it.
+        windows: how many windows of made-up streams are made around each recording and learnt beside it, with
+            what is no word in them as ``_unknown_`` and ``_silence_``; 0 for a closed set of words.
+        window: seconds of a window; None holds nearly all of the training words.
+        words: which labels are words to spot; none are all.
+        others: whether the other labels are learnt as ``_unknown_``, or ``unseen`` until a test, ``open``; rows that
+            are labelled so are learnt in any case.
+        loss: ``classify`` is an output layer over a closed set of words. The others compare clips (see ``Contrast``)
+            and give a spotter that words can be added to without training.
+        embedding: width of the space in which clips are compared; None keeps that of what is pooled.
+        temperature: of ``prototypes`` and ``ntxent``.
+        margin: of ``triplet`` and ``siamese``.
+        metric: what the training clips say of distances: ``within`` that the ways in which clips of one word differ
+            count less, ``channels`` how far each channel varies, ``plain`` nothing.
+    """
+
+    pooling: Pooling = "mean"
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.1
+    smoothing: float = 0.0
+    balanced: bool = True
+    false_accepts: float = 0.001
+    windows: int = 0
+    window: float | None = None
+    words: tuple[str, ...] = ()
+    others: Literal["unknown", "unseen"] = "unknown"
+    loss: Literal["classify", "prototypes", "triplet", "ntxent", "siamese"] = "classify"
+    embedding: int | None = None
+    temperature: float = 0.1
+    margin: float = 0.5
+    metric: Literal["within", "channels", "plain"] = "within"
+
+    def __post_init__(self) -> None:
+        """Refuse a window that holds nothing, and words that are none.
+
+        Raises:
+            SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word.
+        """
+        if self.windows < 0 or not (self.window is None or self.window >= _SHORTEST_WINDOW):
+            raise SettingsError(
+                f"keywords: windows={self.windows} must be zero or more, and window={self.window} at least "
+                f"{_SHORTEST_WINDOW} seconds."
+            )
+        if self.others == "unseen" and not self.words:
+            raise SettingsError(
+                "keywords.others=unseen: name in keywords.words which of the labels are not the others."
+            )
+        if len(set(self.words)) < len(self.words) or set(self.words) & set(RESERVED):
+            raise SettingsError(f"keywords.words={','.join(self.words)}: name each word once, and none of {RESERVED}.")
 
 
 @dataclass(frozen=True)
@@ -51,15 +116,20 @@ def spotting(
         fold: which part of it is the test.
 
     Raises:
-        DataError: a word that has no recording, or too little speech without words to split.
+        DataError: a word that has no recording to learn from, or none at all; speech without words that holds some,
+            or is too little to split.
     """
     manifest, tests = _chosen(recipe, manifest)
+    _require_words(manifest)
     window = recipe.keywords.window
     if window is None and (recipe.keywords.windows or negatives is not None):
         words = [row for row in manifest.split("train") if row.label not in RESERVED]
         spans = [speech_span(recordings(row), recordings.sample_rate) for row in words]
         window = window_for([(last - first) / recordings.sample_rate for first, last in spans])
-    heard = None if negatives is None else _cut(recipe, negatives, recordings, fold)
+    heard = None
+    if negatives is not None:
+        _refuse_words(manifest, negatives)
+        heard = _cut(recipe, negatives, recordings, fold)
     made: list[Utterance] = []
     if recipe.keywords.windows and window is not None:
         each = {
@@ -88,15 +158,38 @@ def _chosen(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, dict[str, Man
         raise DataError(
             f"keywords.words: {', '.join(missing)}: no recording has this label; the labels are {', '.join(labels)}."
         )
-    renamed = [row if row.label in (*words, *RESERVED) else replace(row, label=UNKNOWN) for row in manifest]
+    known = (*words, *RESERVED)
+    renamed = Manifest(tuple(row if row.label in known else replace(row, label=UNKNOWN) for row in manifest))
     if recipe.keywords.others == "unknown":
-        return Manifest(tuple(renamed), manifest.ledger), {}
+        return Manifest(renamed.rows, manifest.ledger), {}
     reason = "not among the words: its kind is met in the test alone"
-    dropped = [LedgerRow(row.id, reason, split=row.split) for row in renamed if row.label == UNKNOWN]
-    kept = tuple(row for row in renamed if row.label != UNKNOWN)
-    met = tuple(replace(row, split="open") for row in renamed if row.split == "test")
-    ledger = tuple(row for row in dropped if row.split in _LEARNT)
-    return Manifest(kept, (*manifest.ledger, *ledger)), {"open": Manifest(met)}
+    others = {row.id for row in manifest if row.label not in known}
+    kept = tuple(row for row in renamed if row.id not in others)
+    ledger = tuple(LedgerRow(row.id, reason, split=row.split) for row in renamed if row.id in others)
+    met = tuple(replace(row, split="open") for row in renamed.split("test"))
+    learnt = tuple(row for row in ledger if row.split in _LEARNT)
+    return Manifest(kept, (*manifest.ledger, *learnt)), {"open": Manifest(met)}
+
+
+def _require_words(manifest: Manifest) -> None:
+    words = {row.label for row in manifest if row.label is not None and row.label not in RESERVED}
+    lost = sorted(words - {row.label for row in manifest.split("train")})
+    if lost or not words:
+        raise DataError(
+            f"no recording is left to learn {', '.join(lost) or 'any word'} from, after dev and test have theirs. "
+            "Add recordings of it, three at least, or leave it out."
+        )
+
+
+def _refuse_words(manifest: Manifest, negatives: Manifest) -> None:
+    """Raise where speech without words holds a recording or a label of the words."""
+    words = {row.label for row in manifest} - {*RESERVED, None}
+    labelled = next((row for row in negatives if row.label in words), None)
+    sounds = {content_hash(row.audio) for row in manifest}
+    same = labelled or next((row for row in negatives if content_hash(row.audio) in sounds), None)
+    if same is not None:
+        what = f"is labelled {same.label}" if labelled else "is among the recordings of the words"
+        raise DataError(f"negatives: {same.audio} {what}. Give speech in which none of the words is said.")
 
 
 def _without_background(manifest: Manifest, recordings: Recordings, window: float) -> Manifest:
@@ -111,9 +204,23 @@ def _without_background(manifest: Manifest, recordings: Recordings, window: floa
 
 def _cut(recipe: Recipe, negatives: Manifest, recordings: Recordings, fold: int) -> Manifest:
     """Speech without words in train, dev and test: over all folds, each recording is tested on once."""
-    if negatives.splits:
-        return negatives
-    return cross_validation(negatives, recipe.folds, fold, recipe.split_seed, recordings.seconds)
+    if not negatives.splits:
+        return cross_validation(
+            negatives,
+            recipe.folds,
+            fold,
+            recipe.split_seed,
+            recordings.seconds,
+            lambda row: row.text or content_hash(row.audio),
+            len(negatives.speakers) > 1 and all(row.speaker for row in negatives),
+        )
+    missing = {*_LEARNT, "test"} - set(negatives.splits)
+    if missing or any(row.split is None for row in negatives):
+        raise DataError(
+            f"negatives: {', '.join(sorted(missing)) or 'the split of some rows'} is missing. Name train, dev and test "
+            "on every row, or on none."
+        )
+    return negatives
 
 
 def _stretches(

@@ -24,7 +24,8 @@ from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
-    from speechtransfer.recipe import Keywords, Recipe
+    from speechtransfer.recipe import Recipe
+from speechtransfer.spotting import Keywords
 
 #: What each task learns from.
 FIELDS = {"ctc": "text", "keywords": "label"}

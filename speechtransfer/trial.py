@@ -116,13 +116,20 @@ def run_trial(
         **_floor(task, model.objective.contract),
         "source": {key: value for key, value in source.as_dict().items() if key != "audio"},
         **chosen,
-        **({"negatives": false_accepts(model, task.negatives, task.recordings)} if task.negatives else {}),
+        **_negatives(model, task),
         "seconds": round(history.seconds, 1),
         "whole_seconds": round(time.perf_counter() - began, 1),
     }
     write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return Outcome(scores, metrics)
+
+
+def _negatives(model: Model, task: Task) -> dict[str, Any]:
+    if task.negatives is None:
+        return {}
+    found = false_accepts(model, task.negatives, task.recordings)
+    return {"negatives": {**found, "manifest": task.negatives.fingerprint()}}
 
 
 def _test(folder: Path, model: Model, task: Task) -> dict[str, Scores]:

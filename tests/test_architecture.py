@@ -65,6 +65,8 @@ WITHIN_A_LAYER = {
     ("recipe", "continuing"): "a run continues itself alone",
     ("recipe", "pooling"): "a recipe pools its folds",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
+    ("recipe", "spotting"): "a recipe has a spotter's settings",
+    ("defaults", "spotting"): "they are a recipe",
     ("tasks", "spotting"): "a spotter's task has more than its words",
     ("cli", "actions.check"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",

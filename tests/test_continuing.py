@@ -10,7 +10,8 @@ import pytest
 from speechtransfer.checkpoint import write_json
 from speechtransfer.continuing import refuse_other_run
 from speechtransfer.errors import SettingsError
-from speechtransfer.recipe import Keywords, Recipe
+from speechtransfer.recipe import Recipe
+from speechtransfer.spotting import Keywords
 
 RECIPE = Recipe("r", ("words",), task="keywords")
 

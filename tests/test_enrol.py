@@ -21,7 +21,8 @@ from speechtransfer.defaults import defaults
 from speechtransfer.evaluate import embed
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.objectives import Contrast
-from speechtransfer.recipe import Keywords, Scratch
+from speechtransfer.recipe import Scratch
+from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import fold_task, open_corpus
 
 recipes = import_module("speechtransfer.recipe")

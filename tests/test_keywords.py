@@ -21,9 +21,10 @@ from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.files import read_lines
 from speechtransfer.objectives import Classify, Contrast
-from speechtransfer.recipe import Keywords, Recipe, Scratch
+from speechtransfer.recipe import Recipe, Scratch
 from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.sources import load_encoder
+from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import fold_task, open_corpus
 from speechtransfer.trial import Outcome
 
@@ -246,3 +247,19 @@ def test_draws_of_everything_are_refused(words: Path) -> None:
         recipe(words, draws=2)
     with pytest.raises(SettingsError, match="draws=0"):
         recipe(words, draws=0, train_clips=1)
+
+
+def test_the_baseline_of_several_draws_is_of_the_first(words: Path, tmp_path: Path) -> None:
+    made = recipe(words, train_clips=1, draws=2, folds=3, scratch=Scratch(rates=(1e-3,), factor=1.0, folds=5))
+    quick = replace(made, settings=replace(made.settings, steps=2, epochs=None, evaluations=1))
+    outcome = recipes.run(quick, tmp_path / "run")
+    assert outcome.metrics["baselines"]["scratch"]["folds"] == 3
+    assert outcome.metrics["verdict"]["metric"] == "accuracy"
+
+
+def test_without_training_there_is_no_baseline_from_scratch(words: Path) -> None:
+    made = recipe(words, scratch=Scratch(folds=0))
+    still = replace(made.settings, steps=0, epochs=None)
+    replace(made, settings=still)
+    with pytest.raises(SettingsError, match="no fair baseline"):
+        replace(made, settings=still, scratch=Scratch(folds=1))

@@ -61,6 +61,24 @@ def test_over_several_draws_every_utterance_counts_once_and_figures_are_means() 
     assert together.metrics["seconds"] == 4.0
 
 
+def test_a_further_test_of_each_fold_s_own_is_pooled_as_the_test_is() -> None:
+    folds = [outcome(0, 4), outcome(1, 8)]
+    for number, one in enumerate(folds):
+        one.scores["windows"] = scored(10 + number, 2 * number)  # type: ignore[index]
+    figure = pooled(folds).scores["windows"]["cer"]
+    assert (figure.value, figure.count) == (pytest.approx(2 / 160), 160)
+
+
+def test_hours_without_words_are_counted_once_however_often_they_are_heard() -> None:
+    folds = [outcome(number % 2, 1) for number in range(4)]
+    for number, one in enumerate(folds):
+        heard = {"false_accepts_per_hour": {"count": number}, "hours": 0.5, "manifest": f"part {number % 2}"}
+        one.metrics["negatives"] = heard  # type: ignore[index]
+    entry = pooled(folds, draws=2).metrics["negatives"]
+    assert entry["hours"] == 1.0
+    assert entry["false_accepts_per_hour"]["count"] == 2 + 3
+
+
 def test_the_verdict_compares_the_folds_that_both_were_tested_on() -> None:
     folds = [outcome(0, 2), outcome(1, 20)]
     baseline = [outcome(0, 18)]

@@ -74,6 +74,32 @@ def test_near_misses_alone_are_never_a_word(tmp_path: Path, monkeypatch: pytest.
     assert Counter(row.label for row in made)[UNKNOWN] > 40
 
 
+def test_the_halves_of_a_near_miss_are_of_different_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def near_miss(draw: np.random.Generator, word: np.ndarray, ends: Sequence[np.ndarray]) -> np.ndarray:
+        given.append(len(ends))
+        for end in ends:
+            assert not np.array_equal(end, word)
+        return original(draw, word, ends)
+
+    original = practice._near_miss
+    monkeypatch.setattr(practice, "_near_miss", near_miss)
+    monkeypatch.setattr(practice, "_MISSES", 1.0)
+    practise(clips(tmp_path, ("high",), "ab"), Recordings(RATE), WINDOW, 10, 0)
+    assert set(given) == {0}  # of one word alone, no end is another's
+    given.clear()
+    practise(clips(tmp_path), Recordings(RATE), WINDOW, 10, 0)
+    assert set(given) == {1}
+
+
+def test_windows_are_of_the_group_of_their_recording(tmp_path: Path) -> None:
+    rows = clips(tmp_path)
+    assert {row.group for row in practise(rows, Recordings(RATE), WINDOW, 3, 0)} == {row.id for row in rows}
+    grouped = [replace(row, group="scene") for row in rows]
+    assert {row.group for row in practise(grouped, Recordings(RATE), WINDOW, 3, 0)} == {"scene"}
+
+
 def test_other_words_are_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(practice, "_MISSES", 0.0)
     rows = clips(tmp_path, ("high",), "a")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -148,6 +150,7 @@ def test_a_claim_that_the_hours_cannot_support_is_refused(
         (("a.wav", "--hop", "9"), "longer than a window"),
         (("a.wav", "--hop", "0"), "hop=0"),
         (("missing.wav",), "missing.wav: no such file"),
+        (("a.wav", "--absent", "--claim", "0"), "Claim a rate above 0"),
     ],
 )
 def test_a_wrong_request_is_said(
@@ -156,3 +159,43 @@ def test_a_wrong_request_is_said(
     given = [str(stream) if one == "a.wav" else one for one in arguments]
     assert call("spot", run, *given) == 1
     assert says in capsys.readouterr().err
+
+
+def test_a_manifest_is_a_corpus(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"audio": f"words/high/{number}.wav", "label": "high"} for number in range(4)]
+    path = run.parent / "some.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    capsys.readouterr()
+    assert call("spot", run, path, "--threshold", "0.5") == 0
+    assert "read as" in capsys.readouterr().err
+
+
+def test_no_sound_at_all_is_said(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
+    assert call("spot", run, "-", "--raw", "16000") == 1
+    assert "no sound to listen to" in capsys.readouterr().err
+
+
+def test_a_microphone_that_is_interrupted_is_told_as_any_sound(
+    run: Path, stream: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def heard(rate: int) -> Iterator[np.ndarray]:
+        yield from np.array_split(read(stream, rate), 50)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("speechtransfer.actions.spot.from_microphone", heard)
+    capsys.readouterr()
+    assert call("spot", run, "--microphone", "--absent", "--threshold", "0.5") == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 4
+    assert "false accepts: 4 in 0.003 hours" in printed.err
+
+
+def test_a_run_of_several_folds_says_which_to_name(
+    run: Path, stream: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "many" / "folds" / "0")
+    assert call("spot", tmp_path / "many", stream) == 1
+    assert "holds a model for each fold" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -14,11 +15,11 @@ from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, UNKNOWN, Manifest, Utterance
-from speechtransfer.recipe import Keywords, Recipe, Scratch
+from speechtransfer.recipe import Recipe, Scratch
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import load_encoder
-from speechtransfer.spotting import spotting
-from speechtransfer.tasks import fold_task, open_corpus
+from speechtransfer.spotting import Keywords, spotting
+from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.trial import run_trial
 
 RATE = 16_000
@@ -165,6 +166,64 @@ def test_a_window_that_is_given_is_kept(words: Path) -> None:
     assert fold_task(made, open_corpus(made, RATE), 0).objective().settings()["acceptance"]["window"] == 1.3
 
 
+def test_a_word_that_is_left_without_a_recording_to_learn_from_is_named(words: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(words, tmp_path / "words")
+    write_wav(folder / "solo" / "0.wav", 0.3 * np.sin(np.arange(5000) / 3), RATE)
+    made = recipe(folder, windows=1)
+    corpus = open_corpus(made, RATE)
+    lost = [fold for fold in range(made.folds) if not _learns(made, corpus, fold)]
+    assert lost
+    with pytest.raises(DataError, match="left to learn solo from"):
+        fold_task(made, corpus, lost[0])
+
+
+def _learns(made: Recipe, corpus: Corpus, fold: int) -> bool:
+    try:
+        fold_task(made, corpus, fold)
+    except DataError:
+        return False
+    return True
+
+
+def test_a_corpus_without_a_word_is_refused(tmp_path: Path) -> None:
+    for label in RESERVED:
+        for number in range(8):
+            tone = 0.3 * np.sin(np.arange(5000 + 10 * number) / 3)
+            write_wav(tmp_path / "words" / label / f"{number}.wav", tone, RATE)
+    made = recipe(tmp_path / "words", windows=1)
+    with pytest.raises(DataError, match="any word"):
+        fold_task(made, open_corpus(made, RATE), 0)
+
+
+def test_speech_that_holds_the_words_is_refused(words: Path, speech: Path, tmp_path: Path) -> None:
+    made = recipe(words, (str(words),), windows=1)
+    with pytest.raises(DataError, match="is labelled"):
+        fold_task(made, open_corpus(made, RATE), 0)
+    folder = shutil.copytree(speech, tmp_path / "speech")
+    shutil.copy(words / "low" / "0.wav", folder / "3.wav")
+    made = recipe(words, (str(folder),), windows=1)
+    with pytest.raises(DataError, match=r"3\.wav is among the recordings of the words"):
+        fold_task(made, open_corpus(made, RATE), 0)
+
+
+def test_splits_of_speech_without_words_are_all_named_or_none(words: Path, speech: Path, tmp_path: Path) -> None:
+    def listed(*splits: str | None) -> str:
+        rows = [{"audio": str(speech / f"{k}.wav"), "split": split} for k, split in enumerate(splits)]
+        path = tmp_path / "speech.jsonl"
+        path.write_text("\n".join(json.dumps({k: v for k, v in row.items() if v}) for row in rows))
+        return str(path)
+
+    good = recipe(words, (listed("train", "train", "dev", "test"),), windows=1)
+    roots = (str(speech),)
+    task = fold_task(good, open_corpus(good, RATE, roots), 0)
+    assert task.negatives is not None
+    assert [row.audio.name for row in task.negatives] == ["3.wav"]
+    for wrong in (("train", "dev", "dev"), ("train", "dev", "test", None)):
+        made = recipe(words, (listed(*wrong),), windows=1)
+        with pytest.raises(DataError, match="is missing"):
+            fold_task(made, open_corpus(made, RATE, roots), 0)
+
+
 def test_a_word_without_a_recording_is_named(words: Path) -> None:
     made = recipe(words, words=("high", "hihg"))
     with pytest.raises(DataError, match="hihg: no recording has this label; the labels are high, low, middle, top"):
@@ -179,7 +238,9 @@ def test_too_little_speech_without_words_is_said(words: Path, speech: Path) -> N
         spotting(made, manifest, Recordings(RATE), one, 0)
 
 
-@pytest.mark.parametrize("wrong", [{"words": ("a", "a")}, {"words": ("_unknown_",)}, {"windows": -1}, {"window": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"words": ("a", "a")}, {"words": ("_unknown_",)}, {"windows": -1}, {"window": 0.01}, {"others": "unseen"}]
+)
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="keywords"):
         Keywords(**wrong)  # type: ignore[arg-type]

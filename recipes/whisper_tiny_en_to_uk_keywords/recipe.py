@@ -8,7 +8,8 @@ From five recordings of each word, without training, over 20 draws of them (vari
 from dataclasses import replace
 
 from speechtransfer.defaults import defaults
-from speechtransfer.recipe import Keywords, Recipe, Scratch
+from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.spotting import Keywords
 
 ALL = replace(
     defaults("digits_uk", "openai/whisper-tiny.en", "whisper", "ukr", "keywords"),

@@ -48,6 +48,8 @@ def enrol(console: Console, request: Enrol) -> int:
         raise SettingsError(f"{word}: {len(request.audio)} recordings; give 1 to {MOST_CLIPS}.")
     if request.out is not None and request.out.exists():
         raise SettingsError(f"{request.out}: is there already. Choose another --out; nothing was changed.")
+    if request.out is not None and request.out.resolve().is_relative_to(request.run.resolve()):
+        raise SettingsError(f"{request.out}: lies in the run that is copied. Choose another --out.")
     embedded = _embedded(model, request.audio)
     new = old.enrolled(word, embedded)
     model.objective = new
@@ -84,7 +86,7 @@ def _embedded(model: Model, audio: Sequence[Path]) -> Tensor:
         if why is None and not int(model.encoder.frame_lengths(samples)[0]):
             why = "shorter than one frame"
         if why is not None:
-            raise DataError(f"{path}: {why}. Record it again, or leave it out; nothing was changed.")
+            raise DataError(f"{path}: {why.rstrip('.')}. Record it again, or leave it out; nothing was changed.")
         twin = sounds.setdefault(content_hash(path), path)
         if twin is not path:
             raise DataError(f"{path}: is the same sound as {twin}. Give each recording once; nothing was changed.")

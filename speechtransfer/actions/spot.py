@@ -34,19 +34,23 @@ def spot(request: Spot) -> int:
     """Print events as they happen; with ``absent``, how many false accepts there are an hour."""
     if request.claim is not None and not request.absent:
         raise SettingsError("--claim is about false accepts: say with --absent that no word is said in the sound.")
+    if request.claim is not None and not request.claim > 0:
+        raise SettingsError(f"--claim {request.claim:g}: no number of hours shows that. Claim a rate above 0.")
     settings = SpotSettings(request.hop, request.smooth, request.refractory, request.threshold)
     model = load_model(request.run)
     began, seconds, count = time.perf_counter(), 0.0, 0
     for name, blocks in _sounds(request, model.encoder.sample_rate):
         spotter = Spotter(model, settings)
-        for event in _events(spotter, blocks):
+        for event in _events(spotter, _until_interrupted(blocks)):
             count += 1
             _tell(name, event, request.json)
         seconds += spotter.windows.seconds
+    if not seconds:
+        raise DataError("there was no sound to listen to. Check what is given, or what is written to standard input.")
     took = time.perf_counter() - began
     # What people read besides the events must not stand among them.
     words = Console(stderr=True, soft_wrap=True, highlight=False)
-    words.print(f"{count} events in {seconds:.1f} s of sound, heard in {took:.1f} s ({took / max(seconds, 1e-9):.1%})")
+    words.print(f"{count} events in {seconds:.1f} s of sound, heard in {took:.1f} s ({took / seconds:.1%})")
     if request.absent:
         _judge(words, count, seconds / 3600, request.claim)
     return 0
@@ -62,7 +66,7 @@ def _sounds(request: Spot, rate: int) -> Iterator[Sound]:
         yield "microphone", from_microphone(rate)
     elif given == ("-",):
         yield "-", from_stream(sys.stdin.buffer, rate, request.raw)
-    elif len(given) == 1 and not is_sound(Path(given[0])) and not Path(given[0]).is_file():
+    elif len(given) == 1 and not is_sound(Path(given[0])):
         print(f"{given[0]}: read as {detect(given[0])}", file=sys.stderr)
         recordings = Recordings(rate, budget_bytes=0)
         for row in load_corpus(given[0], None, request.audio_root):
@@ -70,6 +74,14 @@ def _sounds(request: Spot, rate: int) -> Iterator[Sound]:
     else:
         for name in given:
             yield name, from_file(Path(name), rate)
+
+
+def _until_interrupted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """A microphone has no other end; what was heard until then is told all the same."""
+    try:
+        yield from blocks
+    except KeyboardInterrupt:
+        return
 
 
 def _events(spotter: Spotter, blocks: Iterable[np.ndarray]) -> Iterator[Event]:

@@ -166,14 +166,16 @@ def _say_corpus(console: Console, corpus: Corpus) -> None:
 
 def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
     """The table of error rates, the verdicts, three decoded examples, and where the reports lie."""
-    metrics = list(next(iter(outcomes.values())).scores["test"].metrics)
+    tested = [scores for outcome in outcomes.values() for scores in outcome.scores.values()]
+    metrics = list(dict.fromkeys(metric for scores in tested for metric in scores.metrics))
     table = Table("run", "test", "system", *map(called, metrics))
     for out, outcome in outcomes.items():
         systems = {"transfer": outcome.metrics, **outcome.metrics["baselines"]}
         for system, figures in systems.items():
             for name in outcome.scores:
                 if name in figures:
-                    cells = (_figure(figures[name][metric]) for metric in metrics)
+                    # A test without other words, say, has no figure of how they are refused.
+                    cells = (_figure(figures[name][metric]) if metric in figures[name] else "" for metric in metrics)
                     table.add_row(out.name, name, system, *cells)
     console.print(table)
     for out, outcome in outcomes.items():

@@ -110,6 +110,8 @@ class Contrast(Objective):
         self.comparison, self.temperature, self.margin = loss, temperature, margin
         self.metric, self.acceptance = metric, acceptance or Acceptance()
         self.words = tuple(label for label in labels if label not in RESERVED)
+        if not self.words:
+            raise SettingsError(f"contrast: {', '.join(labels)}: none of the labels is a word.")
         self.dropout = nn.Dropout(dropout)
         self.attention: Attention | None = None
         self.project: nn.Linear | None = None
@@ -216,7 +218,7 @@ class Contrast(Objective):
         """A copy that also knows ``label``, as its last, or knows it anew, from embeddings (N, embedding) of its clips.
 
         Every other prototype, the scale and the embedding are what they were, bit for bit. A word without clips on
-        dev has no threshold of its own: it takes the middle one of the others.
+        dev has no threshold of its own: it takes the middle one of those there are.
         """
         labels = self.labels if label in self.labels else (*self.labels, label)
         place, added = labels.index(label), len(labels) - len(self.labels)
@@ -229,7 +231,7 @@ class Contrast(Objective):
         again.load_state_dict(state)
         thresholds = dict(self.acceptance.thresholds)
         if thresholds:
-            thresholds[label] = median(value for word, value in thresholds.items() if word != label)
+            thresholds[label] = median(thresholds.values())
         again.acceptance = replace(self.acceptance, thresholds=thresholds)
         return again.eval()
 

@@ -80,7 +80,9 @@ def predicted(
 def score_predictions(
     rows: Sequence[Utterance], predictions: Sequence[Prediction], field: str, labels: Sequence[str]
 ) -> Scores:
-    """Accuracy, macro-F1 and detection; intervals resample speakers where two or more are known, else utterances.
+    """Accuracy, macro-F1 and detection; intervals resample speakers where two or more are known, else recordings.
+
+    What was cut or made of one recording is named by its ``group``.
 
     A label that training never saw is an error, never a row left out. But where ``_unknown_`` was never a label,
     what reaches no threshold is heard as that: a closed set can name no stranger, only refuse it.
@@ -95,7 +97,7 @@ def score_predictions(
         said = getattr(row, field)
         if said is None:
             raise DataError(f"{row.id}: has no {field}, so nothing can be scored on it.")
-        group = row.speaker if by_speaker and row.speaker else row.id
+        group = row.speaker if by_speaker and row.speaker else row.group or row.id
         scores, accepted, heard = dict(prediction.scores) or None, prediction.accepted, prediction.value
         if strangers and accepted is not None and heard not in accepted:
             heard = UNKNOWN
