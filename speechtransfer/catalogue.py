@@ -103,7 +103,7 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         train_clips=None,
         draws=1,
         negatives=(),  # the synthetic set has no speech but that of its words
-        keywords=replace(recipe.keywords, words=()),
+        keywords=replace(recipe.keywords, words=(), others="unknown"),
         speaker_pattern=None,
         folds=2,
         run_folds=(0,),
