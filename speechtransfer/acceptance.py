@@ -51,7 +51,7 @@ class Acceptance:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``Acceptance(**values)`` is the inverse."""
-        return {**asdict(self), "thresholds": dict(self.thresholds)}
+        return asdict(self)
 
     def chosen(
         self, scores: Tensor, said: Sequence[str | None], words: Sequence[str], seconds: Sequence[float]

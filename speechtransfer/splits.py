@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from speechtransfer.errors import DataError
-from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.manifest import SPLITS, Manifest, Utterance
 
 
 def _components(rows: Sequence[Utterance], keys: Sequence[Callable[[Utterance], str | None]]) -> list[list[int]]:
@@ -159,6 +159,21 @@ def cross_validation(
     parts = folds(manifest, a_fold * count, seed, weight, prompt, by_speaker, stratum)
     first = a_fold * fold
     return assign(manifest, parts, set(range(first, first + a_fold)), {(first + a_fold) % len(parts)})
+
+
+def require_all(manifest: Manifest, rows: str) -> None:
+    """Refuse rows (so called in the message) of which some name a split and others none, or none is in one of three.
+
+    Raises:
+        DataError: train, dev or test is missing, or the split of a row.
+    """
+    missing = set(SPLITS) - set(manifest.splits)
+    if missing or any(row.split is None for row in manifest):
+        raise DataError(
+            f"{rows} name the splits {', '.join(manifest.splits)}, but "
+            f"{', '.join(sorted(missing)) or 'that of some rows'} is missing. "
+            "Name train, dev and test on every row, or on none."
+        )
 
 
 def take_each(manifest: Manifest, count: int, seed: int, stratum: Callable[[Utterance], str]) -> Manifest:

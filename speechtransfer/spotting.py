@@ -11,9 +11,10 @@ from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.batches import item_seed
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, LedgerRow, Manifest, Utterance
+from speechtransfer.objectives.contrast import Metric
 from speechtransfer.objectives.pooled import Pooling
 from speechtransfer.practice import practise
-from speechtransfer.splits import cross_validation
+from speechtransfer.splits import cross_validation, require_all
 from speechtransfer.trimming import speech_span, window_for
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Keywords:
     embedding: int | None = None
     temperature: float = 0.1
     margin: float = 0.5
-    metric: Literal["within", "channels", "plain"] = "within"
+    metric: Metric = "within"
 
     def __post_init__(self) -> None:
         """Refuse a window that holds nothing, and words that are none.
@@ -214,12 +215,7 @@ def _cut(recipe: Recipe, negatives: Manifest, recordings: Recordings, fold: int)
             lambda row: row.text or content_hash(row.audio),
             len(negatives.speakers) > 1 and all(row.speaker for row in negatives),
         )
-    missing = {*_LEARNT, "test"} - set(negatives.splits)
-    if missing or any(row.split is None for row in negatives):
-        raise DataError(
-            f"negatives: {', '.join(sorted(missing)) or 'the split of some rows'} is missing. Name train, dev and test "
-            "on every row, or on none."
-        )
+    require_all(negatives, "the rows of the negatives")
     return negatives
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ def false_accepts(model: Model, rows: Iterable[Utterance], recordings: Sound) ->
     events, seconds = 0, 0.0
     for row in track(list(rows), description="counting false accepts", transient=True):
         spotter = Spotter(model)
-        events += len(spotter.push(recordings(row))) + len(spotter.flush())
+        events += sum(1 for _ in spotter.listen([recordings(row)]))
         seconds += spotter.windows.seconds
     rate = false_accepts_per_hour(events, seconds / 3600)
     return {"false_accepts_per_hour": rate.as_dict(), "hours": seconds / 3600}
@@ -163,6 +163,12 @@ class Spotter:
         self._events = Events(
             {word: thresholds[word] for word in objective.words}, settings.smooth, settings.refractory
         )
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[Event]:
+        """The events of all that is pushed, block by block, as soon as they are certain, to the sound's end."""
+        for block in blocks:
+            yield from self.push(block)
+        yield from self.flush()
 
     def push(self, wave: np.ndarray) -> list[Event]:
         """Take (S,) samples at the encoder's rate; give the events that they make certain."""

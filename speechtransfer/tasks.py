@@ -18,14 +18,13 @@ from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import Classify, Contrast, Ctc, Distil, Objective, Sum
 from speechtransfer.sources import load_encoder
-from speechtransfer.splits import cross_validation, group_count, take_each, take_seconds
-from speechtransfer.spotting import spotting
+from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds
+from speechtransfer.spotting import Keywords, spotting
 from speechtransfer.text import TextContract, Vocabulary
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
-from speechtransfer.spotting import Keywords
 
 #: What each task learns from.
 FIELDS = {"ctc": "text", "keywords": "label"}
@@ -179,13 +178,7 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     """
     draw, fold = divmod(fold, recipe.folds)
     manifest = corpus.manifest if corpus.manifest.splits else _cut(recipe, corpus, fold)
-    missing = {"train", "dev", "test"} - set(manifest.splits)
-    if missing or any(row.split is None for row in manifest):
-        raise DataError(
-            f"the rows name the splits {', '.join(manifest.splits)}, but "
-            f"{', '.join(sorted(missing)) or 'that of some rows'} is missing. "
-            "Name train, dev and test on every row, or on none."
-        )
+    require_all(manifest, "the rows")
     if recipe.train_minutes is not None:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)
     if recipe.train_clips is not None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from clips import say_words
 
 from speechtransfer import cli
-from speechtransfer.audio import write_wav
 from speechtransfer.checkpoint import save
 from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.objectives import Ctc
@@ -294,11 +294,9 @@ def test_plan_trains_nothing_and_forecasts(corpus: Path, source: Path, capsys: p
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Class folders of synthetic tones."""
     monkeypatch.setenv("SPEECHTRANSFER_CACHE", str(tmp_path / "cache"))
-    for word, hertz in (("high", 2000), ("low", 300)):
-        for take in range(8):
-            wave = 0.3 * np.sin(2 * np.pi * hertz * np.arange(4000 + 400 * take) / 16_000)
-            write_wav(tmp_path / "words" / word / f"{take}.wav", wave, 16_000)
-    return tmp_path / "words"
+    folder = tmp_path / "words"
+    folder.mkdir()
+    return say_words(folder)
 
 
 def test_keywords_are_planned_as_adapt_would_train_them(words: Path, capsys: pytest.CaptureFixture[str]) -> None:

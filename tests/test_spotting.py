@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import tone
 
 from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.defaults import defaults
@@ -38,8 +39,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw = np.random.default_rng(0)
     for word, hertz in WORDS.items():
         for take in range(10):
-            time = np.arange(int(draw.uniform(0.25, 0.4) * RATE)) / RATE
-            write_wav(folder / word / f"{take}.wav", 0.3 * np.sin(2 * np.pi * hertz * time), RATE)
+            tone(folder / word / f"{take}.wav", hertz, draw)
     return folder
 
 

@@ -41,7 +41,7 @@ def spot(request: Spot) -> int:
     began, seconds, count = time.perf_counter(), 0.0, 0
     for name, blocks in _sounds(request, model.encoder.sample_rate):
         spotter = Spotter(model, settings)
-        for event in _events(spotter, _until_interrupted(blocks)):
+        for event in spotter.listen(_until_interrupted(blocks)):
             count += 1
             _tell(name, event, request.json)
         seconds += spotter.windows.seconds
@@ -82,12 +82,6 @@ def _until_interrupted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         yield from blocks
     except KeyboardInterrupt:
         return
-
-
-def _events(spotter: Spotter, blocks: Iterable[np.ndarray]) -> Iterator[Event]:
-    for block in blocks:
-        yield from spotter.push(block)
-    yield from spotter.flush()
 
 
 def _tell(name: str, event: Event, as_json: bool) -> None:

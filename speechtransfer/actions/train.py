@@ -102,8 +102,7 @@ def adapt(console: Console, request: Adapt) -> int:
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
-    task = fold_task(first, corpus, 0)
-    if request.require_unseen_speakers and any(task.notes.values()):
+    if request.require_unseen_speakers and any(fold_task(first, corpus, 0).notes.values()):
         raise SettingsError(
             f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."
         )
