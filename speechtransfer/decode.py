@@ -13,7 +13,7 @@ from torchaudio.functional import forced_align
 
 from speechtransfer.ctc import required_frames
 from speechtransfer.errors import DataError
-from speechtransfer.ngram import END, CharacterNgram
+from speechtransfer.ngram import END, LanguageModel
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Fusion:
         bonus: added for each character, since every factor of a model makes long texts unlikelier.
     """
 
-    model: CharacterNgram
+    model: LanguageModel
     weight: float
     bonus: float
 

@@ -1,15 +1,26 @@
-"""A character n-gram over a few transcripts: what a recogniser may expect to be spelt next."""
+"""A character n-gram over a few transcripts, or over more of the language: what may be spelt next."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 #: Stands before the first character and after the last.
 END = "\n"
+_Integers = NDArray[np.int64]
+
+
+class LanguageModel(Protocol):
+    """What a decoder asks of a model of texts."""
+
+    def log_probability(self, history: str, character: str) -> float:
+        """Natural logarithm of P(character | history); the history begins with ``END`` at the start of a text."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +45,28 @@ class CharacterNgram:
         return cls(tuple(sorted(set(texts))), order)
 
     @cached_property
-    def _counts(self) -> dict[str, Counter[str]]:
-        """Successors of every history, counted at the first use: a model that decodes nothing need not wait for it."""
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for text in self.texts:
-            bounded = f"{END}{text}{END}"
-            for place in range(1, len(bounded)):
-                for length in range(min(self.order, place + 1)):
-                    counts[bounded[place - length : place]][bounded[place]] += 1
-        return dict(counts)
+    def _codes(self) -> dict[str, int]:
+        return {character: code for code, character in enumerate(sorted({END, *"".join(self.texts)}))}
+
+    @cached_property
+    def _levels(self) -> list[_Level]:
+        """Histories of 0, 1, 2 ... characters, counted at the first use: what decodes nothing need not wait for it."""
+        if not self.texts:
+            return []
+        stream = END + END.join(self.texts) + END
+        codes = np.fromiter(map(self._codes.__getitem__, stream), np.int64, len(stream))
+        places = np.arange(len(codes))
+        # A history goes back to the END before its text and no further.
+        starts = np.maximum.accumulate(np.where(codes == self._codes[END], places, 0))
+        places, reach, size = places[1:], places[1:] - starts[:-1], len(self._codes)
+        nodes = np.zeros_like(places)
+        levels = [_Level.counted(nodes[:0], nodes, codes[places], size)]
+        for length in range(1, self.order):
+            deep = reach >= length
+            places, reach, nodes = places[deep], reach[deep], nodes[deep]
+            branches, nodes = np.unique(nodes * size + codes[places - length], return_inverse=True)
+            levels.append(_Level.counted(branches, nodes, codes[places], size))
+        return levels
 
     @cached_property
     def _known(self) -> dict[tuple[str, str], float]:
@@ -56,11 +80,73 @@ class CharacterNgram:
         return self._known[context, character]
 
     def _probability(self, context: str, character: str) -> float:
-        probability = 1 / max(1, len(self._counts.get("", ())))
-        for length in range(len(context) + 1):
-            successors = self._counts.get(context[len(context) - length :])
-            if successors is None:  # no longer history was seen either
-                break
-            seen, kinds = successors.total(), len(successors)
-            probability = (successors[character] + kinds * probability) / (seen + kinds)
+        if not self._levels:
+            return 1.0
+        size, code, node = len(self._codes), self._codes.get(character, -1), 0
+        probability = 1 / int(self._levels[0].kinds[0])
+        for length, level in enumerate(self._levels[: len(context) + 1]):
+            if length:
+                before = self._codes.get(context[-length])
+                found = None if before is None else _index(level.branches, node * size + before)
+                if found is None:  # no longer history was seen either
+                    break
+                node = found
+            place = _index(level.successors, node * size + code) if code >= 0 else None
+            seen, kinds = int(level.seen[node]), int(level.kinds[node])
+            count = 0 if place is None else int(level.counts[place])
+            probability = (count + kinds * probability) / (seen + kinds)
         return probability
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The histories of one length.
+
+    A history is a number: its place among the sorted ``branches``, each that of the history without its first
+    character times the size of the alphabet, plus the code of that character.
+
+    Attributes:
+        branches: (histories,) sorted; empty for the one history of no characters.
+        seen: (histories,) places where it was seen.
+        kinds: (histories,) how many different characters came next.
+        successors: (pairs,) sorted: history times the size of the alphabet, plus the code of what came next.
+        counts: (pairs,) how often.
+    """
+
+    branches: _Integers
+    seen: _Integers
+    kinds: _Integers
+    successors: _Integers
+    counts: _Integers
+
+    @classmethod
+    def counted(cls, branches: _Integers, nodes: _Integers, following: _Integers, size: int) -> _Level:
+        """Counts of the history before every place, and of the code there in an alphabet of a size."""
+        successors, counts = np.unique(nodes * size + following, return_counts=True)
+        return cls(branches, np.bincount(nodes), np.bincount(successors // size), successors, counts)
+
+
+def _index(sorted_values: _Integers, value: int) -> int | None:
+    """Where a value stands; None where it does not."""
+    place = int(np.searchsorted(sorted_values, value))
+    return place if place < len(sorted_values) and sorted_values[place] == value else None
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Two models, one of them of more texts than were said (linear interpolation; Jelinek and Mercer 1980).
+
+    Attributes:
+        own: of the transcripts.
+        wider: of the other texts.
+        share: of the probability that is the wider one's, from 0 to 1.
+    """
+
+    own: CharacterNgram
+    wider: CharacterNgram
+    share: float
+
+    def log_probability(self, history: str, character: str) -> float:
+        """Natural logarithm of P(character | history); the history begins with ``END`` at the start of a text."""
+        own, wider = (math.exp(one.log_probability(history, character)) for one in (self.own, self.wider))
+        return math.log((1 - self.share) * own + self.share * wider)

@@ -40,6 +40,10 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
         chosen = [one.metrics["language_model"] for one in outcomes]
         counts = {key: sum(one[key] for one in chosen) for key in ("errors", "errors_without", "characters")}
         metrics["language_model"] = {"order": chosen[0]["order"], **counts}
+        if "wider" in chosen[0]:
+            characters = max(one["wider"]["characters"] for one in chosen)
+            alone = sum(one["wider"]["errors_without"] for one in chosen)
+            metrics["language_model"]["wider"] = {"characters": characters, "errors_without": alone}
     if "negatives" in first:
         # Every draw hears the same hours again, and so does every fold where the corpus names its own test.
         heard = list({one.metrics["negatives"]["manifest"]: one.metrics["negatives"] for one in outcomes}.values())

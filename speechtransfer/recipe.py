@@ -102,6 +102,8 @@ class Recipe:
         distillation: a teacher to learn from beside the transcripts.
         negatives: DATA in which none of the keywords is said: stretches of it are learnt as ``_unknown_``, and on
             its test part false accepts are counted.
+        texts: text without sound (a file, a folder of ``.txt`` files, ``debian:fortunes-ru``), on which a second
+            n-gram is counted; what is a prompt of dev or a test is left out.
     """
 
     name: str
@@ -128,13 +130,15 @@ class Recipe:
     distillation: Distillation = field(default_factory=Distillation)
     negatives: tuple[str, ...] = ()
     draws: int = 1
+    texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
 
         Raises:
             SettingsError: it is no regular expression, or has no group; no clip of a word, or clips of a
-                transcript; an order below zero; negatives of a recogniser; draws of everything.
+                transcript; an order below zero; negatives of a recogniser; draws of everything; texts
+                without a language model, or of one language for several.
         """
         if self.draws < 1 or (self.draws > 1 and self.train_clips is None and self.train_minutes is None):
             raise SettingsError(
@@ -142,6 +146,8 @@ class Recipe:
             )
         if self.language_model < 0:
             raise SettingsError(f"language_model={self.language_model} is an order: zero for none, or more.")
+        if self.texts and (not self.language_model or self.heads == "language"):
+            raise SettingsError("texts are for the language model of one recogniser: language_model=6, heads=one.")
         untrained = self.settings.steps == 0 and self.settings.epochs is None and self.settings.minutes is None
         if untrained and self.scratch.folds:
             raise SettingsError("settings.steps=0 trains nothing, so there is no fair baseline from scratch beside it.")

@@ -138,6 +138,10 @@ def _decoded(chosen: Values) -> str:
     text = f"a character {chosen['order']}-gram of the training texts"
     if chosen["errors"] == without:
         return f"none: with {text} the errors in {counted} were no fewer than {without}"
+    if "wider" in chosen:
+        wider = chosen["wider"]
+        text += f" and of {wider['characters']} characters of other texts"
+        counted += f" ({wider['errors_without']} without the other texts)"
     return f"{text}: {chosen['errors']} errors in {counted}, where its weight was chosen, in place of {without}"
 
 

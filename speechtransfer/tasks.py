@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.activations import Heard, keep
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.corpora import load as load_corpus
+from speechtransfer.corpora.prose import Prose, read_prose
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
@@ -43,6 +44,7 @@ class Corpus:
         by_speaker: whether splits are cut by speaker.
         task: ``ctc`` or ``keywords``.
         negatives: speech without any of the keywords, examined; None where there is none.
+        prose: text without sound, for a recogniser's language model.
     """
 
     manifest: Manifest
@@ -51,6 +53,7 @@ class Corpus:
     by_speaker: bool
     task: str = "ctc"
     negatives: Manifest | None = None
+    prose: Prose = field(default_factory=lambda: Prose(()))
 
     @property
     def contract(self) -> TextContract:
@@ -76,16 +79,16 @@ def open_corpus(
     Raises:
         DataError: nothing usable, or an unusable test row.
     """
-    recordings, field = Recordings(sample_rate), FIELDS[recipe.task]
+    recordings, learnt = Recordings(sample_rate), FIELDS[recipe.task]
     loaded = _joined([load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data])
     rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in loaded)
-    manifest = require(examine(Manifest(rows, loaded.ledger), recordings, TextContract(), field))
+    manifest = require(examine(Manifest(rows, loaded.ledger), recordings, TextContract(), learnt))
     tests: dict[str, Manifest] = {}
     lost: list[LedgerRow] = []
     for name, data in recipe.tests.items():
         further = load_corpus(data, None, audio_roots, recipe.language)
         marked = tuple(replace(_with_speaker(row, recipe.speaker_pattern), split=name) for row in further)
-        tests[name] = require(examine(Manifest(marked), recordings, TextContract(), field))
+        tests[name] = require(examine(Manifest(marked), recordings, TextContract(), learnt))
         # What the importer could not use of it was never a test row; it is in the ledger all the same.
         lost += [replace(line, where=line.where or f"further test {name}") for line in further.ledger]
     # Who speaks in one scene speaks in others: where rows name their scene, that is what stays together.
@@ -96,7 +99,8 @@ def open_corpus(
         without = _joined([load_corpus(name, None, audio_roots) for name in recipe.negatives])
         negatives = require(examine(without, recordings, TextContract(), "audio"))
     whole = Manifest(manifest.rows, (*manifest.ledger, *lost))
-    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives)
+    prose = read_prose(recipe.texts, TextContract())
+    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose)
 
 
 def _joined(loaded: Sequence[Manifest]) -> Manifest:
@@ -119,14 +123,16 @@ def _with_speaker(row: Utterance, pattern: str | None) -> Utterance:
     return replace(row, speaker=found[1])
 
 
-def _builder(recipe: Recipe, recordings: Recordings) -> Callable[[Sequence[Utterance]], Objective]:
-    """What makes the recipe's objective of training rows."""
+def _builder(
+    recipe: Recipe, recordings: Recordings, prose: Sequence[str]
+) -> Callable[[Sequence[Utterance]], Objective]:
+    """What makes the recipe's objective of training rows, and of sentences beside them."""
 
     def build(rows: Sequence[Utterance]) -> Objective:
         if recipe.task == "keywords":
             return _spotter(rows, recipe.keywords)
         parts: dict[str, tuple[float, Objective]]
-        parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe).items()}
+        parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe, prose).items()}
         if recipe.distillation.teacher is not None:
             encoder = load_encoder(recipe.distillation.teacher)
             own = recordings if encoder.sample_rate == recordings.sample_rate else Recordings(encoder.sample_rate)
@@ -151,8 +157,12 @@ def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
     return kind.from_rows(rows, acceptance=acceptance, **settings)
 
 
-def _recognisers(rows: Sequence[Utterance], recipe: Recipe) -> dict[str, Ctc]:
-    """An output layer for all rows, ``asr``, or one for each language by its code."""
+def _recognisers(rows: Sequence[Utterance], recipe: Recipe, prose: Sequence[str]) -> dict[str, Ctc]:
+    """An output layer for all rows, ``asr``, or one for each language by its code.
+
+    Raises:
+        DataError: rows without a language where each is to have its own, or prose in other letters.
+    """
     languages = sorted({row.language for row in rows if row.language}) if recipe.heads == "language" else []
     if recipe.heads == "language" and (len(languages) < 2 or any(row.language is None for row in rows)):
         raise DataError("heads=language needs two languages or more, and every row to name its own.")
@@ -162,7 +172,14 @@ def _recognisers(rows: Sequence[Utterance], recipe: Recipe) -> dict[str, Ctc]:
         vocabulary = Vocabulary.from_texts(own)
         texts, order = map(vocabulary.contract.apply, own), recipe.language_model
         model = CharacterNgram.from_texts(texts, order) if order else None
-        return Ctc(vocabulary, language_model=model, only={"language": language} if language else None)
+        written = [text for text in prose if not vocabulary.unseen([text])]
+        if prose and not written:
+            raise DataError(
+                f"{', '.join(recipe.texts)}: none of the {len(prose)} sentences is written in the letters of the "
+                "training transcripts alone. Is it another language?"
+            )
+        wider = CharacterNgram.from_texts(written, order) if written else None
+        return Ctc(vocabulary, language_model=model, only={"language": language} if language else None, wider=wider)
 
     return {language: recogniser(language) for language in languages} or {"asr": recogniser(None)}
 
@@ -195,7 +212,10 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     notes = {name: _notes(learnt, rows) for name, rows in tests.items()}
     spoken = sorted({row.language for row in manifest if row.language})
     language = recipe.language or "+".join(spoken) or None
-    build = _builder(recipe, corpus.recordings)
+    # A sentence that is a prompt of dev or a test is one that the recogniser may not have read before.
+    later = [row.text for rows in (manifest.split("dev"), *tests.values()) for row in rows if row.text]
+    asked = set(map(corpus.contract.apply, later)) if corpus.prose.sentences else set()
+    build = _builder(recipe, corpus.recordings, [text for text in corpus.prose.sentences if text not in asked])
     return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives)
 
 

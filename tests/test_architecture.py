@@ -77,6 +77,7 @@ WITHIN_A_LAYER = {
     ("keyword_verbs", "actions.mine"): "a verb calls what it does",
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
+    ("corpora.prose", "corpora.debian"): "a package of text is fetched like one of sound",
     ("objectives.classify", "objectives.pooled"): "one label an utterance, from pooled frames",
     ("objectives.contrast", "objectives.pooled"): "the same",
     ("objectives.contrast", "objectives.comparisons"): "its losses, in a file for themselves",
@@ -122,7 +123,8 @@ HOMES: dict[str, tuple[str, ...]] = {
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
     **dict.fromkeys(("bucketing", "episodes", "errors", "events", "files", "lexicon"), frozenset()),
-    **dict.fromkeys(("manifest", "ngram", "overrides", "splits"), frozenset()),
+    **dict.fromkeys(("manifest", "overrides", "splits"), frozenset()),
+    "ngram": frozenset({"numpy"}),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
     **dict.fromkeys(("acceptance", "frames"), frozenset({"torch"})),

@@ -12,7 +12,7 @@ import torch
 
 from speechtransfer.checkpoint import load, save
 from speechtransfer.defaults import defaults
-from speechtransfer.errors import SettingsError
+from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import predict
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Manifest
@@ -42,14 +42,14 @@ def reader(texts: tuple[str, ...] = TEXTS) -> Ctc:
     return objective.eval()
 
 
-def spelt(text: str, doubt: dict[int, str] | None = None) -> Frames:
+def spelt(text: str, doubt: dict[int, str] | None = None, vocabulary: Vocabulary = VOCABULARY) -> Frames:
     """Two frames a character, with a blank between; where in doubt, another letter sounds a little likelier."""
-    values = torch.full((1, 3 * len(text), len(VOCABULARY)), -8.0)
+    values = torch.full((1, 3 * len(text), len(vocabulary)), -8.0)
     for place, character in enumerate(text):
-        values[0, 3 * place : 3 * place + 2, VOCABULARY.labels.index(character)] = 4.0
+        values[0, 3 * place : 3 * place + 2, vocabulary.labels.index(character)] = 4.0
         values[0, 3 * place + 2, Vocabulary.blank] = 4.0
         if doubt and place in doubt:
-            values[0, 3 * place : 3 * place + 2, VOCABULARY.labels.index(doubt[place])] = 4.2
+            values[0, 3 * place : 3 * place + 2, vocabulary.labels.index(doubt[place])] = 4.2
     return Frames(values, torch.tensor([values.shape[1]]), 0.04)
 
 
@@ -111,6 +111,78 @@ def test_a_run_says_what_it_was_worth_on_dev_and_decodes_the_same_when_loaded(tm
         json.loads(line)["hypothesis"] for line in (tmp_path / "predictions" / "test.jsonl").read_text().splitlines()
     ]
     assert [one.value for one in predict(load(tmp_path), rows)] == heard
+
+
+WIDER = ("die tulpe", "die rose", "die nelke")
+
+
+def test_other_texts_are_used_where_dev_says_that_they_help() -> None:
+    vocabulary = Vocabulary.from_texts((*TEXTS, *WIDER))
+    objective = Ctc(vocabulary, 0.0, CharacterNgram.from_texts(TEXTS, 4), wider=CharacterNgram.from_texts(WIDER * 2, 4))
+    objective.attach(len(vocabulary), 0.04)
+    with torch.no_grad():
+        objective.heads["output"].weight.copy_(torch.eye(len(vocabulary)))
+        objective.heads["output"].bias.zero_()
+    objective.eval()
+    unclear = spelt("die tulpe", {5: "a", 7: "t"}, vocabulary)
+    told = objective.finish([(unclear, batch("die tulpe"))])["language_model"]
+    assert told["wider"] == {"characters": sum(map(len, WIDER)), "errors_without": 2}
+    assert (told["errors_without"], told["errors"]) == (2, 0)
+    assert told["chosen"]["share"] > 0
+    assert [one.value for one in objective.predict(unclear)] == ["die tulpe"]
+
+    saved = json.loads(json.dumps(objective.settings()))
+    assert saved["language_model"]["texts"] == sorted(TEXTS)
+    assert saved["language_model"]["wider"] == sorted(WIDER)
+    again = Ctc.from_settings(saved)
+    again.attach(len(vocabulary), 0.04)
+    again.load_state_dict(objective.state_dict())
+    assert again.settings() == objective.settings()
+    assert again.eval().predict(unclear) == objective.predict(unclear)
+
+
+def prose_recipe(texts: Path) -> Recipe:
+    return Recipe(
+        "r",
+        (str(SYNTHETIC),),
+        "random:conformer",
+        folds=2,
+        scratch=Scratch(folds=0),
+        language_model=3,
+        texts=(str(texts),),
+    )
+
+
+def test_prompts_of_dev_and_test_are_left_out_of_other_texts(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    plain = fold_task(
+        replace(prose_recipe(texts), texts=()), open_corpus(replace(prose_recipe(texts), texts=()), 16_000), 0
+    )
+    contract = Vocabulary.from_texts(["a"]).contract
+    said = {
+        name: [contract.apply(row.text or "") for row in plain.manifest.split(name)]
+        for name in ("train", "dev", "test")
+    }
+    texts.write_text(
+        "\n".join([*said["train"], *said["dev"], *said["test"], said["train"][0] + " " + said["train"][1]])
+    )
+    recipe = prose_recipe(texts)
+    objective = fold_task(recipe, open_corpus(recipe, 16_000), 0).objective()
+    assert isinstance(objective, Ctc)
+    assert objective.wider is not None
+    later = {*said["dev"], *said["test"]}
+    assert later
+    assert set(objective.wider.texts) == {*said["train"], said["train"][0] + " " + said["train"][1]} - later
+
+
+def test_texts_in_other_letters_and_texts_that_nothing_reads_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("Ни одной латинской буквы.")
+    recipe = prose_recipe(tmp_path / "texts.txt")
+    task = fold_task(recipe, open_corpus(recipe, 16_000), 0)
+    with pytest.raises(DataError, match="letters of the training transcripts alone"):
+        task.objective()
+    with pytest.raises(SettingsError, match="texts are for the language model"):
+        replace(recipe, language_model=0)
 
 
 def test_models_saved_before_there_was_one_still_load(tmp_path: Path, join: Callable[..., tuple[Model, Plan]]) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
-from speechtransfer.ngram import END, CharacterNgram
+from speechtransfer.ngram import END, CharacterNgram, LanguageModel, Mixture
 
 TEXTS = ("abba", "abc", "b a")
 ALPHABET = ("a", "b", "c", " ", END)
 
 
-def probability(model: CharacterNgram, history: str, character: str) -> float:
+def probability(model: LanguageModel, history: str, character: str) -> float:
     return math.exp(model.log_probability(history, character))
 
 
@@ -53,3 +54,39 @@ def test_texts_are_counted_once_and_kept() -> None:
     one, two = CharacterNgram.from_texts(["b", "a", "b"], 3), CharacterNgram.from_texts(["a", "b"], 3)
     assert one == two
     assert one.texts == ("a", "b")
+
+
+def counted(texts: tuple[str, ...], order: int, history: str, character: str) -> float:
+    """The definition, read off the texts anew for every probability."""
+    bounded = [END + text + END for text in sorted(set(texts))]
+    value = 1 / len({one for text in bounded for one in text[1:]})
+    for length in range(min(order, len(history) + 1)):
+        context = history[len(history) - length :]
+        following = [text[place] for text in bounded for place in range(1, len(text)) if text[:place].endswith(context)]
+        if not following:
+            break
+        kinds = len(set(following))
+        value = (following.count(character) + kinds * value) / (len(following) + kinds)
+    return value
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_counts_what_a_naive_reader_counts(seed: int) -> None:
+    source = random.Random(seed)
+    texts = tuple("".join(source.choices("ab c", k=source.randint(1, 9))) for _ in range(source.randint(1, 6)))
+    model = CharacterNgram.from_texts(texts, source.randint(1, 6))
+    for _ in range(40):
+        # Histories begin at a text, and hold what no text held.
+        history = END + "".join(source.choices("ab cz", weights=(5, 5, 2, 5, 1), k=source.randint(0, 8)))
+        character = source.choice(sorted({END, *"".join(texts)}))
+        assert probability(model, history, character) == pytest.approx(counted(texts, model.order, history, character))
+
+
+def test_a_mixture_is_between_its_two_models() -> None:
+    own, wider = CharacterNgram.from_texts(TEXTS, 3), CharacterNgram.from_texts(["cab", "bac", "a b c"], 3)
+    mixed = Mixture(own, wider, 0.75)
+    for history in (END, END + "ab", END + "cab"):
+        assert sum(probability(mixed, history, one) for one in ALPHABET) == pytest.approx(1.0)
+        for one in ALPHABET:
+            expected = 0.25 * probability(own, history, one) + 0.75 * probability(wider, history, one)
+            assert probability(mixed, history, one) == pytest.approx(expected)

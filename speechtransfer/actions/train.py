@@ -14,6 +14,7 @@ from rich.table import Table
 from speechtransfer import catalogue
 from speechtransfer.continuing import begun_at, refuse_other_run
 from speechtransfer.corpora import detect
+from speechtransfer.corpora.prose import Prose
 from speechtransfer.defaults import defaults
 from speechtransfer.doctor import learnable
 from speechtransfer.errors import SettingsError
@@ -86,6 +87,7 @@ def adapt(console: Console, request: Adapt) -> int:
         speaker_pattern=request.speaker_pattern,
         source_language=request.source_language,
         negatives=request.negatives,
+        texts=request.texts,
     )
     base = _one_fold(named, request.cross_validate)
     quick = flags.minutes is not None
@@ -102,6 +104,8 @@ def adapt(console: Console, request: Adapt) -> int:
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
+    if request.texts:
+        _say_prose(console, corpus.prose)
     if request.require_unseen_speakers and any(fold_task(first, corpus, 0).notes.values()):
         raise SettingsError(
             f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."
@@ -161,6 +165,12 @@ def _say_corpus(console: Console, corpus: Corpus) -> None:
     seconds = sum(corpus.recordings.seconds(row) for row in corpus.manifest)
     dropped = sum(row.action == "dropped" for row in corpus.manifest.ledger)
     console.print(f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger")
+
+
+def _say_prose(console: Console, prose: Prose) -> None:
+    """How much text there is for the language model, and what is not read of it."""
+    count = f"{len(prose.sentences)} sentences of text, {sum(map(len, prose.sentences))} characters"
+    console.print(f"{count}; {prose.left_out} left out (digits, no letter), {prose.beyond} beyond what is counted")
 
 
 def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:

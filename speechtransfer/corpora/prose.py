@@ -1,0 +1,92 @@
+"""Text of a language without sound -> sentences: what a recogniser may expect to hear beside its transcripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechtransfer.corpora.contract import walk
+from speechtransfer.corpora.debian import PREFIX, fetch
+from speechtransfer.errors import DataError, TextError
+from speechtransfer.files import cache_folder, read_text_lines
+from speechtransfer.text import TextContract
+
+#: More than this counts no better, and every user of the model would wait for the counting.
+MOST_CHARACTERS = 4_000_000
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？।॥۔؟።։])\s+")
+_SAYINGS = re.compile(re.escape(PREFIX) + r"fortunes-[a-z]{2,3}")
+_SOURCE = re.compile(r"\s*--\s")  # who said it, on a line of its own
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Sentences of one language.
+
+    Attributes:
+        sentences: after the text contract, each once, sorted.
+        left_out: how many the contract refuses: digits that nobody wrote out, and what has no letter.
+        beyond: how many there are beyond ``MOST_CHARACTERS``; which are kept is the same each time.
+    """
+
+    sentences: tuple[str, ...]
+    left_out: int = 0
+    beyond: int = 0
+
+
+def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
+    """The sentences of some texts. A line is one or more of them; in sayings, all lines between two ``%`` are.
+
+    Args:
+        data: a UTF-8 file, a folder of such files that end in ``.txt``, or a package of sayings such as
+            ``debian:fortunes-ru``, fetched with apt-get.
+        contract: what the transcripts pass.
+
+    Raises:
+        DataError: nothing there, a file that is not UTF-8, or no sentence that the contract accepts.
+    """
+    names, found, left_out = tuple(data), set(), 0
+    for line in (line for name in names for line in _lines(name)):
+        for sentence in filter(str.strip, _SENTENCE_END.split(line)):
+            try:
+                found.add(contract.apply(sentence))
+            except TextError:
+                left_out += 1
+    if names and not found:
+        raise DataError(f"{', '.join(names)}: no sentence without digits is there. Give plain text of the language.")
+    sentences = sorted(found)
+    # Evenly from the whole, since the beginning of a sorted list is one kind of sentence.
+    share = min(1.0, MOST_CHARACTERS / max(1, sum(map(len, sentences))))
+    kept = tuple(text for place, text in enumerate(sentences) if int((place + 1) * share) > int(place * share))
+    return Prose(kept, left_out, len(sentences) - len(kept))
+
+
+def _lines(name: str) -> Iterator[str]:
+    if name.startswith(PREFIX):
+        yield from _sayings(name)
+        return
+    path = Path(name)
+    if path.is_dir():
+        files = [file for file in walk(path) if file.suffix.lower() == ".txt"]
+        if not files:
+            raise DataError(f"{path}: no file in it ends in .txt. Give plain UTF-8 text.")
+    else:
+        files = [path]
+    for file in files:
+        yield from read_text_lines(file)
+
+
+def _sayings(name: str) -> Iterator[str]:
+    if not _SAYINGS.fullmatch(name):
+        raise DataError(f"{name}: no package of text; known are those of sayings, such as {PREFIX}fortunes-ru.")
+    home = fetch([name.removeprefix(PREFIX)], cache_folder()) / "usr/share/games/fortunes"
+    # A package names its UTF-8 files twice: the second name, in .u8, says that they are.
+    for file in [file for file in walk(home) if file.suffix == ".u8"] if home.is_dir() else []:
+        saying: list[str] = []
+        for line in [*read_text_lines(file), "%"]:
+            if line.rstrip() == "%":
+                yield " ".join(saying)
+                saying = []
+            elif not _SOURCE.match(line):
+                saying.append(line.strip())
