@@ -1,0 +1,31 @@
+"""Sources of a spotter: three small networks that know ten English digits, as the Free Spoken Digit Dataset has them.
+
+Command: SPEECHTRANSFER_DATA=... speechtransfer run recipes/source_digits_en --out runs/source_digits_en
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.recipe import Recipe, Scratch, scratch_transfer
+from speechtransfer.schedule import FitSettings
+
+DNN = Recipe(
+    name="source_digits_en",
+    data=("digits_en",),
+    source="random:dnn",
+    family="dnn",
+    task="keywords",
+    language="eng",
+    transfer=scratch_transfer(),
+    settings=FitSettings(epochs=30, lr=1e-3, evaluations=6),
+    speaker_pattern=r"/([a-z]+)_\d+\.wav$",
+    # Six speakers: one to test, one for dev, four to learn from.
+    folds=6,
+    run_folds=(0,),
+    scratch=Scratch(folds=0),
+)
+RECIPES = {
+    "dnn": DNN,
+    "cnn": replace(DNN, source="random:cnn", family="cnn"),
+    "compact": replace(DNN, source="random:compact", family="compact"),
+}
