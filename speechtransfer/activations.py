@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import DataError, PlanError, SourceError
 from speechtransfer.evaluate import BATCH_SECONDS
 from speechtransfer.files import cache_folder
-from speechtransfer.frames import OUTPUT
+from speechtransfer.frames import OUTPUT, Batch, Frames
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.transfer import Plan
@@ -91,6 +92,7 @@ def keep(
     recordings: Recordings,
     block: str | None = None,
     dtype: Literal["float16", "float32"] = "float32",
+    taps: Sequence[str] = (),
 ) -> Activations:
     """What a frozen encoder makes of every row, from the user's cache where it was made before.
 
@@ -103,9 +105,10 @@ def keep(
         recordings: a reader at the encoder's sample rate.
         block: whose output is wanted; None is the last.
         dtype: of the values kept.
+        taps: blocks up to that one whose outputs are kept side by side in the place of its own alone.
 
     Raises:
-        PlanError: no such block.
+        PlanError: no such block, or taps whose frames are of different sizes.
         AudioError: a recording cannot be read.
         DataError: no row, or the cache cannot be written.
     """
@@ -115,9 +118,8 @@ def keep(
     prefix = (copy.deepcopy(encoder) if whole else encoder.cut(str(block))).eval()
     start = (*encoder.blocks, OUTPUT)[len(prefix.blocks)]
     sounds = {row.id: f"{content_hash(row.audio)} {row.start} {row.end}" for row in rows}
-    digest = hashlib.sha256(
-        json.dumps([_FORMAT, prefix.family, prefix.settings(), dtype, sorted(sounds.values())]).encode()
-    )
+    described = [_FORMAT, prefix.family, prefix.settings(), dtype, sorted(sounds.values()), *([*taps],) * bool(taps)]
+    digest = hashlib.sha256(json.dumps(described).encode())
     for name, value in prefix.state_dict().items():  # the weights themselves: random ones have no checkpoint
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     folder = cache_folder() / "activations" / digest.hexdigest()[:16]
@@ -126,7 +128,9 @@ def keep(
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".keep-") as work:
-                _write(prefix, Manifest(tuple(rows)), recordings, sounds, Path(work, "kept"), dtype)
+                _write(
+                    _Tapped(prefix, tuple(taps)), Manifest(tuple(rows)), recordings, sounds, Path(work, "kept"), dtype
+                )
                 Path(work, "kept").rename(folder)
         except OSError as error:
             if _whole(folder):  # another process was quicker
@@ -147,21 +151,43 @@ def _whole(folder: Path) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class _Tapped:
+    """An encoder, and which blocks' outputs are wanted of it; none are its own alone."""
+
+    encoder: Encoder
+    taps: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return self.encoder.width * max(1, len(self.taps))
+
+    def __call__(self, batch: Batch) -> Frames:
+        frames = self.encoder.run(batch.wave, batch.lengths, taps=self.taps)
+        if not self.taps:
+            return frames
+        outputs = [frames.taps[name] for name in self.taps]
+        if any(one.shape != frames.values.shape for one in outputs):
+            raise PlanError(f"{', '.join(self.taps)}: frames of different sizes cannot be kept side by side.")
+        return replace(frames, values=torch.cat(outputs, -1), taps={})
+
+
 def _write(
-    encoder: Encoder, manifest: Manifest, recordings: Recordings, sounds: Mapping[str, str], folder: Path, dtype: str
+    tapped: _Tapped, manifest: Manifest, recordings: Recordings, sounds: Mapping[str, str], folder: Path, dtype: str
 ) -> None:
     """Every row's frames one after the other, then the index."""
     folder.mkdir()
     spans: dict[str, tuple[int, int, float]] = {}
     seconds = {row.id: recordings.seconds(row) for row in manifest}
-    total, squares = torch.zeros(encoder.width, dtype=torch.float64), torch.zeros(encoder.width, dtype=torch.float64)
+    encoder = tapped.encoder
+    total, squares = torch.zeros(tapped.width, dtype=torch.float64), torch.zeros(tapped.width, dtype=torch.float64)
     count = 0
     batches = scoring_batches(manifest, recordings, BATCH_SECONDS, encoder.pads_exactly)
     device = next((value.device for value in encoder.parameters()), torch.device("cpu"))
     shown = Console(stderr=True)
     with (folder / _FRAMES).open("wb") as file, torch.inference_mode():
         for batch in track(batches, f"{encoder.card.id} listens", console=shown, transient=True):
-            frames = encoder(batch.wave.to(device), batch.lengths.to(device))
+            frames = tapped(batch.to(device))
             for name, values, length in zip(batch.ids, frames.values, frames.lengths.tolist(), strict=True):
                 kept = values[:length].cpu().to(getattr(torch, dtype))
                 file.write(kept.numpy().tobytes())
@@ -177,7 +203,7 @@ def _write(
         {
             "dtype": dtype,
             "bytes": (folder / _FRAMES).stat().st_size,
-            "width": encoder.width,
+            "width": tapped.width,
             "period": encoder.period,
             **moments,
             "spans": spans,
@@ -204,7 +230,8 @@ def of_frozen(model: Model, plan: Plan, rows: Sequence[Utterance], recordings: R
             f"cache: nothing can be kept, since {encoder.blocks[0]} learns. Freeze the first blocks "
             "(a rule with scale 0), or leave out cache."
         )
-    return keep(encoder, rows, recordings, encoder.blocks[first - 1])
+    taps = model.kept if first == len(encoder.blocks) and model.objective.taps else ()
+    return keep(encoder, rows, recordings, encoder.blocks[first - 1], taps=taps)
 
 
 class Heard:

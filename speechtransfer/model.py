@@ -27,10 +27,19 @@ class Model(nn.Module):
             PlanError: the objective reads a block that cached activations are past.
         """
         if batch.start == OUTPUT:
-            if self.objective.taps:
-                raise PlanError(f"{self.objective.taps[0]} is tapped, but the activations are cached after it.")
-            return Frames(batch.wave, batch.lengths, self.encoder.period)
+            names, width = self.kept, self.encoder.width
+            if batch.wave.shape[-1] != len(names) * width:
+                raise PlanError(f"{names[0]} is tapped, but the activations are cached after it.")
+            outputs = dict(zip(names, batch.wave.split(width, -1), strict=True))
+            values = outputs[self.encoder.blocks[-1]]
+            taps = {name: outputs[name] for name in self.objective.taps}
+            return Frames(values, batch.lengths, self.encoder.period, taps)
         return self.encoder.run(batch.wave, batch.lengths, start=batch.start, taps=self.objective.taps)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The blocks whose outputs stand side by side where those of the whole encoder are cached."""
+        return tuple(dict.fromkeys((*self.objective.taps, self.encoder.blocks[-1])))
 
     def forward(self, batch: Batch, progress: float = 0.0, augment: Augment | None = None) -> dict[str, Tensor]:
         """Losses by name for one training batch; ``augment`` changes the front end's features."""

@@ -50,6 +50,8 @@ class Keywords:
         margin: of ``triplet`` and ``siamese``.
         metric: what the training clips say of distances: ``within`` that the ways in which clips of one word differ
             count less, ``channels`` how far each channel varies, ``plain`` nothing.
+        layers: blocks of the encoder, such as ``layer0,layer1,layer2``, of which a learned weighted sum is pooled;
+            none is the last block alone; of ``classify``.
     """
 
     pooling: Pooling = "mean"
@@ -67,12 +69,14 @@ class Keywords:
     temperature: float = 0.1
     margin: float = 0.5
     metric: Metric = "within"
+    layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a window that holds nothing, and words that are none.
 
         Raises:
-            SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word.
+            SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word,
+                layers that nothing weighs.
         """
         if self.windows < 0 or not (self.window is None or self.window >= _SHORTEST_WINDOW):
             raise SettingsError(
@@ -82,6 +86,10 @@ class Keywords:
         if self.others == "unseen" and not self.words:
             raise SettingsError(
                 "keywords.others=unseen: name in keywords.words which of the labels are not the others."
+            )
+        if self.layers and (self.loss != "classify" or len(set(self.layers)) < len(self.layers)):
+            raise SettingsError(
+                "keywords.layers: name each block once, and of loss=classify alone: others learn no sum."
             )
         if len(set(self.words)) < len(self.words) or set(self.words) & set(RESERVED):
             raise SettingsError(f"keywords.words={','.join(self.words)}: name each word once, and none of {RESERVED}.")

@@ -116,7 +116,7 @@ class Windows:
         lengths = torch.full((len(windows),), windows.shape[1], dtype=torch.int64, device=device)
         if not int(self.model.encoder.frame_lengths(lengths[:1])[0]):
             return [[0.0] * len(self.objective.words)] * len(windows)
-        frames = self.model.encoder(torch.from_numpy(windows).to(device), lengths)
+        frames = self.model.encoder.run(torch.from_numpy(windows).to(device), lengths, taps=self.model.objective.taps)
         scores: list[list[float]] = self.objective.word_scores(frames).float().cpu().tolist()
         return scores
 

@@ -150,7 +150,7 @@ def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
     kind: type[Classify | Contrast]
     own: tuple[str, ...]
     if keywords.loss == "classify":
-        kind, own = Classify, ("hidden", "smoothing", "balanced")
+        kind, own = Classify, ("hidden", "smoothing", "balanced", "layers")
     else:
         kind, own = Contrast, ("loss", "embedding", "temperature", "margin", "metric")
     settings = {name: chosen[name] for name in ("pooling", "dropout", *own)}

@@ -122,14 +122,14 @@ def test_what_is_damaged_is_made_again(rows: tuple[Utterance, ...], damage: str,
 def test_two_processes_may_make_the_same_at_once(
     rows: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    forward = Conformer.forward
+    run = Conformer.run
 
-    def slow(self: Conformer, *given: torch.Tensor) -> Frames:
-        monkeypatch.setattr(Conformer, "forward", forward)
+    def slow(self: Conformer, *given: torch.Tensor, taps: tuple[str, ...]) -> Frames:
+        monkeypatch.setattr(Conformer, "run", run)
         keep(encoder(), rows, Recordings(RATE))  # the other one
-        return forward(self, *given)
+        return run(self, *given, taps=taps)
 
-    monkeypatch.setattr(Conformer, "forward", slow)
+    monkeypatch.setattr(Conformer, "run", slow)
     assert len(keep(encoder(), rows, Recordings(RATE))(rows[0])) == 16
     assert len(list((tmp_path / "cache" / "activations").iterdir())) == 1
 
@@ -137,10 +137,10 @@ def test_two_processes_may_make_the_same_at_once(
 def test_an_interrupted_hearing_leaves_nothing(
     rows: tuple[Utterance, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def fail(*given: object) -> None:
+    def fail(*given: object, taps: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Conformer, "forward", fail)
+    monkeypatch.setattr(Conformer, "run", fail)
     with pytest.raises(DataError, match=r"activations.*No space left on device.*SPEECHTRANSFER_CACHE"):
         keep(encoder(), rows, Recordings(RATE))
     assert not list((tmp_path / "cache" / "activations").iterdir())
@@ -232,9 +232,34 @@ def test_what_cannot_be_cached_is_refused(rows: tuple[Utterance, ...]) -> None:
 
 
 def test_a_tap_inside_what_is_cached_is_refused(rows: tuple[Utterance, ...]) -> None:
-    model, plan = joined(FROZEN)
+    model, _ = joined(FROZEN)
+    kept = keep(model.encoder, rows, Recordings(RATE))
     model.objective.taps = ("layer0",)
-    manifest = words(rows)
-    kept = of_frozen(model, plan, rows, Recordings(RATE))
     with pytest.raises(PlanError, match="layer0 is tapped, but the activations are cached after it"):
-        predict(model, manifest, kept)
+        predict(model, words(rows), kept)
+
+
+def test_tapped_blocks_are_kept_side_by_side_and_train_as_sound_does(rows: tuple[Utterance, ...]) -> None:
+    def mixing() -> tuple[Model, Plan]:
+        torch.manual_seed(0)
+        return Transfer(FROZEN).apply(encoder(), Classify(("a", "b"), dropout=0.0, layers=("frontend", "layer1")))
+
+    manifest, (one, plan), (two, _) = words(rows), mixing(), mixing()
+    kept = of_frozen(two, plan, manifest.rows, Recordings(RATE))
+    assert (kept.width, kept.start) == (16, OUTPUT)
+    fit(one, plan, manifest, manifest, PLAIN)
+    fit(two, plan, manifest, manifest, replace(PLAIN, cache=True))
+    assert one.state_dict()["objective.mix.weight"].abs().max() > 0  # it has learnt
+    for name, value in one.state_dict().items():
+        assert torch.allclose(value, two.state_dict()[name], atol=1e-4), name
+    by_sound, by_frames = (predict(two, manifest, reader) for reader in (Recordings(RATE), kept))
+    assert [p.value for p in by_sound] == [p.value for p in by_frames]
+    assert [p.confidence for p in by_sound] == pytest.approx([p.confidence for p in by_frames], abs=1e-5)
+
+
+def test_taps_of_other_sizes_cannot_be_kept(rows: tuple[Utterance, ...]) -> None:
+    from speechtransfer.encoders.compact import Compact
+
+    source = Compact(bands=8, channels=(4, 6, 6), kernel=3, strides=(2, 1))
+    with pytest.raises(PlanError, match="frames of different sizes"):
+        keep(source, rows, Recordings(RATE), taps=("frontend", "layer1"))

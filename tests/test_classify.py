@@ -190,3 +190,22 @@ def test_hidden_layers_and_pooling_learn_eight_items() -> None:
         optimizer.step()
         optimizer.zero_grad()
     assert [one.value for one in objective.eval().predict(given)] == list(labels)
+
+
+def test_a_sum_of_layers_begins_as_their_mean_and_ignores_how_loud_they_are() -> None:
+    mixed = attached(layers=("a", "b"))
+    plain = attached()
+    mixed.load_state_dict(plain.state_dict(), strict=False)
+    values = frames()
+    normed = torch.nn.functional.layer_norm(values.values, (6,))
+    both = Frames(values.values * 0, values.lengths, 0.02, {"a": values.values * 5 + 3, "b": values.values})
+    expected = plain.logits(Frames(normed, values.lengths, 0.02))
+    assert torch.allclose(mixed.logits(both), expected, atol=1e-4)
+    with torch.no_grad():
+        mixed.mix.weight.copy_(torch.tensor([0.0, 50.0]))
+    other = {"a": torch.randn_like(values.values), "b": values.values}
+    assert torch.allclose(mixed.logits(Frames(values.values, values.lengths, 0.02, other)), expected, atol=1e-4)
+    with pytest.raises(PlanError, match=r"different sizes cannot be summed: a \(9, 6\), b \(9, 3\)"):
+        mixed.logits(Frames(values.values, values.lengths, 0.02, {"a": values.values, "b": values.values[..., :3]}))
+    again = Classify.from_settings({"kind": "classify", **json.loads(json.dumps(mixed.settings()))})
+    assert again.taps == ("a", "b") and again.mix is not None

@@ -27,7 +27,7 @@ FIVE = replace(
     keywords=Keywords(loss="prototypes", pooling="parts"),
     settings=replace(ALL.settings, steps=0, epochs=None),
 )
-ONE = replace(FIVE, train_clips=1)
+FEW = {f"{clips}clip{'s' * (clips > 1)}": replace(FIVE, train_clips=clips) for clips in (5, 1, 2, 10)}
 
 
 def opened(recipe: Recipe) -> Recipe:
@@ -35,4 +35,4 @@ def opened(recipe: Recipe) -> Recipe:
     return replace(recipe, keywords=replace(recipe.keywords, words=("0", "1", "2", "3", "4"), others="unseen"))
 
 
-RECIPES = {"default": ALL, "5clips": FIVE, "1clip": ONE, "open": opened(ALL), "open5clips": opened(FIVE)}
+RECIPES = {"default": ALL, **FEW, "open": opened(ALL), "open5clips": opened(FIVE)}

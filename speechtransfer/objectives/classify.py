@@ -17,6 +17,7 @@ from speechtransfer.manifest import RESERVED, Utterance
 from speechtransfer.objectives.contract import Objective, Prediction
 from speechtransfer.objectives.pooled import (
     Attention,
+    LayerMix,
     Pooling,
     pool,
     pooled_width,
@@ -42,6 +43,7 @@ class Classify(Objective):
             target that is spread over all labels.
         weights: of each label in the loss; None weighs all alike.
         acceptance: when a word counts as said; ``finish`` chooses its thresholds.
+        layers: blocks of the encoder, of which a learned weighted sum is pooled; none is the last block alone.
 
     Raises:
         SettingsError: fewer than two labels, a repeated one, no word among them, or weights that do not fit them.
@@ -60,6 +62,7 @@ class Classify(Objective):
         smoothing: float = 0.0,
         weights: Sequence[float] | None = None,
         acceptance: Acceptance | None = None,
+        layers: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if len(labels) < 2 or len(set(labels)) != len(labels):
@@ -73,10 +76,12 @@ class Classify(Objective):
         self.labels, self.field, self.pooling, self.hidden = tuple(labels), field, pooling, tuple(hidden)
         self.smoothing, self.weights = smoothing, None if weights is None else tuple(weights)
         self.acceptance = acceptance or Acceptance()
+        self.taps = tuple(layers)
         self.words = tuple(label for label in labels if label not in RESERVED)
         if not self.words:
             raise SettingsError(f"classify: {', '.join(labels)}: none of the labels is a word.")
         self.dropout = nn.Dropout(dropout)
+        self.mix = LayerMix(layers) if layers else None
         self.attention: Attention | None = None
         self.layers = nn.ModuleList()
         self.output: nn.Linear | None = None
@@ -131,6 +136,7 @@ class Classify(Objective):
             "smoothing": self.smoothing,
             "weights": None if self.weights is None else list(self.weights),
             "acceptance": self.acceptance.as_dict(),
+            "layers": list(self.taps),
         }
 
     @classmethod
@@ -146,7 +152,7 @@ class Classify(Objective):
 
     def logits(self, frames: Frames) -> Tensor:
         """(B, labels) before the softmax."""
-        x = pool(frames, self.pooling, self.attention)
+        x = pool(frames if self.mix is None else self.mix(frames), self.pooling, self.attention)
         for layer in self.layers:
             x = functional.relu(layer(self.dropout(x)))
         logits: Tensor = self._layer()(self.dropout(x))

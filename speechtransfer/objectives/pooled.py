@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError
@@ -33,6 +35,36 @@ class Attention(nn.Module):
         weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
         pooled: Tensor = (weights[..., None] * values).sum(1)
         return pooled
+
+
+class LayerMix(nn.Module):
+    """A learned weighted sum of several blocks' outputs (Yang et al. 2021, arXiv:2105.01051, section 3).
+
+    Each output is normalised first, frame by frame, so that a loud block is not a heavy one.
+
+    Args:
+        names: of the blocks.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.weight = nn.Parameter(torch.zeros(len(self.names)))
+
+    def forward(self, frames: Frames) -> Frames:
+        """The frames with the sum as their values.
+
+        Raises:
+            PlanError: the blocks have frames of different sizes.
+        """
+        outputs = [frames.taps[name] for name in self.names]
+        if len({one.shape for one in outputs}) > 1:
+            sizes = ", ".join(f"{name} {tuple(one.shape[1:])}" for name, one in zip(self.names, outputs, strict=True))
+            raise PlanError(
+                f"layers: frames of different sizes cannot be summed: {sizes}. Leave out those that differ."
+            )
+        normed = torch.stack([functional.layer_norm(one, one.shape[-1:]) for one in outputs], -1)
+        return replace(frames, values=(normed * self.weight.softmax(0)).sum(-1))
 
 
 def pool(frames: Frames, pooling: Pooling, attention: Attention | None) -> Tensor:

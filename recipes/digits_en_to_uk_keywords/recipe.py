@@ -1,0 +1,64 @@
+"""To ten Ukrainian digits by 88 speakers from small networks: those of ten English digits, and our own source.
+
+Command: SPEECHTRANSFER_DATA=... speechtransfer run recipes/digits_en_to_uk_keywords, after recipes/source_digits_en
+and recipes/source_many
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.schedule import FitSettings
+from speechtransfer.spotting import Keywords
+from speechtransfer.transfer import Rule, Transfer
+
+DNN = Recipe(
+    name="digits_en_to_uk_keywords",
+    data=("digits_uk",),
+    source="runs/digits_en_dnn",
+    family="dnn",
+    task="keywords",
+    language="ukr",
+    # A label is no letter: the English row of "3" says nothing of the Ukrainian word.
+    transfer=Transfer((Rule(r"encoder\..*"), Rule(r"objective\..*")), graft="fresh"),
+    settings=FitSettings(epochs=30, lr=1e-3, evaluations=6),
+    speaker_pattern=r"/(\w+)\.mp3$",
+    scratch=Scratch(rates=(3e-4, 1e-3, 3e-3), search=0.5, factor=2.0, folds=5),
+)
+CNN = replace(DNN, source="runs/digits_en_cnn", family="cnn", scratch=replace(DNN.scratch, folds=1))
+COMPACT = replace(DNN, source="runs/source_digits_en/compact", family="compact")
+#: From nothing, on five recordings of each word, drawn anew four times on each of five folds.
+SCRATCH = replace(
+    COMPACT,
+    source="random:compact",
+    train_clips=5,
+    draws=4,
+    settings=replace(COMPACT.settings, epochs=None, steps=200),
+    scratch=Scratch(folds=0),
+)
+
+
+def few(recipe: Recipe, clips: int, cut: str) -> Recipe:
+    """Prototypes of so many recordings of each word: nothing is trained. Cuts were chosen on the first fold's dev."""
+    return replace(
+        recipe,
+        train_clips=clips,
+        draws=4,
+        transfer=replace(recipe.transfer, cut=cut),
+        keywords=Keywords(loss="prototypes", pooling="parts"),
+        settings=replace(recipe.settings, steps=0, epochs=None),
+        scratch=Scratch(folds=0),
+    )
+
+
+MANY = replace(DNN, source="runs/source_many/alone", family="conformer")
+RECIPES = {
+    "dnn": DNN,
+    "compact": COMPACT,
+    "cnn": CNN,
+    "scratch-5clips": SCRATCH,
+    **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},
+    **{f"many-{clips}clips": few(MANY, clips, "layer2") for clips in (1, 2, 5, 10)},
+    "dnn-5clips": few(DNN, 5, "layer1"),
+    "cnn-5clips": few(CNN, 5, "layer2"),
+}
