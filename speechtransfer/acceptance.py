@@ -1,11 +1,11 @@
-"""When a word counts as said: calibrated probabilities and a threshold for each word, chosen on dev."""
+"""When a word counts as said: a score of each word, calibrated, and a threshold for it, chosen on dev."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from speechtransfer.errors import SettingsError
 
+Rejection = Literal["probability", "energy"]
 #: Temperatures that are tried. None below 1: a dev split without an error would ask for certainty itself.
 _TEMPERATURES = torch.logspace(0, 1, 101, dtype=torch.float64)
 #: Share of dev's words that a window holds, and the seconds below which it holds none.
@@ -30,19 +31,32 @@ class Acceptance:
         temperature: what logits are divided by before the softmax (Guo et al. 2017, arXiv:1706.04599, eq. 9).
         window: seconds of sound that hold a word, by which a stream is scored; None is yet to be chosen.
         rate: share of dev's other recordings that a threshold was allowed to take for its word.
+        by: what is compared with the threshold: the word's ``probability`` among all labels, which is high for a
+            stranger too, since something must be likeliest; or its ``energy``, the logit itself, which needs no
+            other label to be low (Liu et al. 2020, arXiv:2010.03759, eq. 4; a logit is the negative energy of
+            sound and label together, Grathwohl et al. 2020, arXiv:1912.03263, eq. 5).
+        middle: of ``energy``: the mean logit of dev's words, which scores 0.5.
+        spread: of ``energy``: the standard deviation of the same.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
     window: float | None = None
     rate: float = 0.001
+    by: Rejection = "probability"
+    middle: float = 0.0
+    spread: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values that accept nothing, or anything.
 
         Raises:
-            SettingsError: a temperature or window that is not above zero, a rate outside [0, 1).
+            SettingsError: a temperature, window or spread that is not above zero, a rate outside [0, 1), no such kind.
         """
+        if self.by not in get_args(Rejection) or not self.spread > 0:
+            raise SettingsError(
+                f"by={self.by!r} must be one of {', '.join(get_args(Rejection))}, the spread above zero."
+            )
         if not (self.temperature > 0 and (self.window is None or self.window > 0) and 0 <= self.rate < 1):
             raise SettingsError(
                 f"temperature={self.temperature} and window={self.window} must be above zero, "
@@ -52,6 +66,19 @@ class Acceptance:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``Acceptance(**values)`` is the inverse."""
         return asdict(self)
+
+    def fitted(self, logits: Tensor, targets: Tensor) -> Acceptance:
+        """The same with the temperature, and the scale of energies, of dev's (N, K) logits and (N,) labels."""
+        own = logits.detach().double().gather(1, targets[:, None])
+        spread = float(own.std(correction=0)) if len(own) > 1 else 0.0
+        temperature = fit_temperature(logits, targets)
+        return replace(self, temperature=temperature, middle=float(own.mean()), spread=max(spread, _LEAST))
+
+    def word_scores(self, logits: Tensor, columns: Sequence[int]) -> Tensor:
+        """(N, words) in [0, 1] of (N, K) logits; ``columns`` are those of the words."""
+        if self.by == "energy":
+            return ((logits[:, columns] - self.middle) / self.spread).sigmoid()
+        return (logits / self.temperature).softmax(-1)[:, columns]
 
     def chosen(
         self, scores: Tensor, said: Sequence[str | None], words: Sequence[str], seconds: Sequence[float]

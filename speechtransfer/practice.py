@@ -1,4 +1,4 @@
-"""Windows of made-up streams: what a spotter hears between and around words, made from one's own recordings.
+"""What is made of one's own recordings to learn from: windows of made-up streams, and copies in other surroundings.
 
 A spotter that learns from whole words alone takes any half of a word for one, since it never heard a half.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from rich.progress import track
 
 from speechtransfer.audio import Recordings, write_wav
-from speechtransfer.augmentation import coloured_noise
+from speechtransfer.augmentation import Surroundings, coloured_noise, surround
 from speechtransfer.batches import item_seed
 from speechtransfer.files import cache_folder
 from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, Utterance
@@ -84,6 +84,35 @@ def practise(
             group = row.group or row.id  # what is made of one recording is no independent evidence
             made.append(replace(row, audio=_kept(wave, rate), start=None, end=None, label=label, group=group))
     # Two draws may give the same sound; a manifest holds it once.
+    return list({row.id: row for row in made}.values())
+
+
+def moved(
+    rows: Sequence[Utterance], recordings: Recordings, surroundings: Surroundings, count: int, seed: int
+) -> list[Utterance]:
+    """Copies of recordings in other surroundings: files, so that a frozen encoder hears each of them once.
+
+    A copy keeps all that is known of its recording, whose group it joins. It is a function of (seed, recording,
+    number) and lies in the cache, as windows do; where nothing was drawn, there is no copy.
+
+    Args:
+        rows: the recordings.
+        recordings: their reader.
+        surroundings: how often noise, a room and a telephone.
+        count: copies of each.
+        seed: of all that is drawn.
+
+    Raises:
+        AudioError: a recording cannot be read.
+    """
+    made = []
+    for row in track(rows, description="moving into rooms", transient=True):
+        wave = recordings(row)
+        for number in range(count):
+            changed = surround(wave, recordings.sample_rate, surroundings, item_seed(seed, number, f"moved {row.id}"))
+            if changed is not wave:
+                path = _kept(changed, recordings.sample_rate)
+                made.append(replace(row, audio=path, start=None, end=None, group=row.group or row.id))
     return list({row.id: row for row in made}.values())
 
 

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from speechtransfer.acceptance import Rejection
 from speechtransfer.audio import Recordings, content_hash
+from speechtransfer.augmentation import Surroundings
 from speechtransfer.batches import item_seed
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, LedgerRow, Manifest, Utterance
 from speechtransfer.objectives.contrast import Metric
 from speechtransfer.objectives.pooled import Pooling
-from speechtransfer.practice import practise
+from speechtransfer.practice import moved, practise
 from speechtransfer.splits import cross_validation, require_all
 from speechtransfer.trimming import speech_span, window_for
 
@@ -52,6 +54,11 @@ class Keywords:
             count less, ``channels`` how far each channel varies, ``plain`` nothing.
         layers: blocks of the encoder, such as ``layer0,layer1,layer2``, of which a learned weighted sum is pooled;
             none is the last block alone; of ``classify``.
+        rejection: whether a word's threshold is one of its ``probability`` or of its ``energy`` (see ``Acceptance``);
+            of ``classify``; the others reject by distance.
+        surroundings: noise, rooms and telephones; where any is asked for, the test is heard in them once more, as a
+            further test of that name.
+        copies: how many copies of each training recording in these surroundings are learnt beside it.
     """
 
     pooling: Pooling = "mean"
@@ -70,13 +77,16 @@ class Keywords:
     margin: float = 0.5
     metric: Metric = "within"
     layers: tuple[str, ...] = ()
+    rejection: Rejection = "probability"
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    copies: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a window that holds nothing, and words that are none.
 
         Raises:
             SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word,
-                layers that nothing weighs.
+                layers that nothing weighs, a way of rejection that is another's, copies of nothing.
         """
         if self.windows < 0 or not (self.window is None or self.window >= _SHORTEST_WINDOW):
             raise SettingsError(
@@ -87,9 +97,18 @@ class Keywords:
             raise SettingsError(
                 "keywords.others=unseen: name in keywords.words which of the labels are not the others."
             )
+        if self.copies < 0 or (self.copies and not self.surroundings.changes):
+            raise SettingsError(
+                f"keywords.copies={self.copies}: zero or more, and of surroundings that change sound, such as "
+                "keywords.surroundings.noise=0.5."
+            )
         if self.layers and (self.loss != "classify" or len(set(self.layers)) < len(self.layers)):
             raise SettingsError(
                 "keywords.layers: name each block once, and of loss=classify alone: others learn no sum."
+            )
+        if self.rejection != "probability" and self.loss != "classify":
+            raise SettingsError(
+                "keywords.rejection is of loss=classify alone: what compares clips rejects by distance."
             )
         if len(set(self.words)) < len(self.words) or set(self.words) & set(RESERVED):
             raise SettingsError(f"keywords.words={','.join(self.words)}: name each word once, and none of {RESERVED}.")
@@ -152,6 +171,12 @@ def spotting(
         for name in _LEARNT:
             count = max(1, recipe.keywords.windows) * len(manifest.split(name))
             made += _stretches(heard.split(name).rows, recordings, window, count, recipe.split_seed)
+    surroundings, copies, seed = recipe.keywords.surroundings, recipe.keywords.copies, recipe.split_seed
+    if surroundings.changes:
+        learnt = [row for row in (*manifest, *made) if row.split == "train"]
+        made += moved(learnt, recordings, surroundings, copies, seed)
+        test = moved(manifest.split("test").rows, recordings, surroundings, 1, seed)
+        tests["surroundings"] = Manifest(tuple(replace(row, split="surroundings") for row in test))
     whole = Manifest((*manifest.rows, *made), manifest.ledger)
     return Spotting(whole, tests, None if heard is None else heard.split("test"), window)
 

@@ -146,7 +146,7 @@ def _builder(
 def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
     """An output layer, or prototypes, with the settings that are theirs."""
     chosen = asdict(keywords)
-    acceptance = Acceptance(rate=keywords.false_accepts, window=keywords.window)
+    acceptance = Acceptance(rate=keywords.false_accepts, window=keywords.window, by=keywords.rejection)
     kind: type[Classify | Contrast]
     own: tuple[str, ...]
     if keywords.loss == "classify":

@@ -66,3 +66,24 @@ def test_it_is_written_and_read() -> None:
 def test_values_that_accept_nothing_or_anything_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError, match="above zero"):
         Acceptance(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_stranger_that_is_merely_likeliest_is_probable_but_of_high_energy() -> None:
+    logits = torch.tensor([[8.0, 0.0, 0.0], [0.0, 9.0, 0.0], [7.0, 1.0, 0.0], [0.0, 0.0, 8.0]])
+    fitted = Acceptance(by="energy").fitted(logits, torch.tensor([0, 1, 0, 2]))
+    assert fitted.middle == pytest.approx(8.0)
+    assert fitted.spread == pytest.approx(math.sqrt((0 + 1 + 1 + 0) / 4))
+    stranger = torch.tensor([[1.0, -6.0, -6.0]])
+    probable = Acceptance(temperature=fitted.temperature).word_scores(stranger, [0, 1])
+    energies = fitted.word_scores(torch.cat([logits, stranger]), [0, 1])
+    assert probable[0, 0] > 0.99
+    assert energies[-1, 0] < 0.01
+    # By hand, and in the order of the logits: a threshold on one is a threshold on the other.
+    assert energies[0, 0] == pytest.approx(0.5)
+    assert energies[1, 1] == pytest.approx(1 / (1 + math.exp(-1 / fitted.spread)))
+    assert energies.argsort(0).tolist() == torch.cat([logits, stranger])[:, :2].argsort(0).tolist()
+
+
+def test_one_recording_has_no_spread_and_still_a_scale() -> None:
+    fitted = Acceptance(by="energy").fitted(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
+    assert fitted.word_scores(torch.tensor([[2.0, 0.0], [1.9, 0.0]]), [0]).flatten().tolist() == [0.5, 0.0]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames, pad
 from speechtransfer.manifest import Utterance
@@ -209,3 +210,21 @@ def test_a_sum_of_layers_begins_as_their_mean_and_ignores_how_loud_they_are() ->
         mixed.logits(Frames(values.values, values.lengths, 0.02, {"a": values.values, "b": values.values[..., :3]}))
     again = Classify.from_settings({"kind": "classify", **json.loads(json.dumps(mixed.settings()))})
     assert again.taps == ("a", "b") and again.mix is not None
+
+
+@torch.no_grad()
+def test_energies_take_the_place_of_probabilities_and_are_saved() -> None:
+    objective = attached(acceptance=Acceptance(by="energy"))
+    told = objective.finish([(frames(), batch("no", "stop", "yes"))])["acceptance"]
+    logits = objective.logits(frames())
+    own = [logits[item, item].item() for item in range(3)]
+    assert told["middle"] == pytest.approx(sum(own) / 3)
+    expected = ((logits - told["middle"]) / told["spread"]).sigmoid()
+    assert torch.allclose(objective.word_scores(frames()), expected, atol=1e-6)
+    again = Classify.from_settings({"kind": "classify", **json.loads(json.dumps(objective.settings()))})
+    assert again.acceptance == objective.acceptance
+    said = objective.predict(frames())[0]
+    assert said.scores == {
+        word: pytest.approx(expected[0, place].item(), abs=1e-6) for place, word in enumerate(LABELS)
+    }
+    assert said.confidence <= 1.0  # a probability still

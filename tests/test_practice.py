@@ -13,8 +13,9 @@ import pytest
 
 from speechtransfer import practice
 from speechtransfer.audio import Recordings, read, write_wav
+from speechtransfer.augmentation import Surroundings
 from speechtransfer.manifest import SILENCE, UNKNOWN, Utterance
-from speechtransfer.practice import practise
+from speechtransfer.practice import moved, practise
 
 RATE = 16_000
 WINDOW = 0.9
@@ -140,3 +141,27 @@ def test_given_background_takes_the_place_of_noise(tmp_path: Path, monkeypatch: 
         spectrum = np.abs(np.fft.rfft(read(row.audio, RATE))) ** 2
         near = spectrum[round(2950 * WINDOW) : round(3050 * WINDOW)].sum()
         assert near > 0.2 * spectrum.sum()
+
+
+def test_copies_are_changed_in_time_with_their_recording_and_join_its_group(tmp_path: Path) -> None:
+    rows, recordings = clips(tmp_path), Recordings(RATE)
+    noisy = Surroundings(noise=1.0, snr=(10.0, 10.0))
+    made = moved(rows, recordings, noisy, 2, 0)
+    assert len(made) == len({row.id for row in made}) == 2 * len(rows)
+    for place, copy in enumerate(made):
+        row = rows[place // 2]
+        assert (copy.label, copy.speaker, copy.split, copy.group) == (row.label, row.speaker, row.split, row.id)
+        wave, changed = recordings(row), read(copy.audio, RATE)
+        assert len(changed) == len(wave)
+        noise = float(np.square(changed - wave).mean())
+        assert 10 * np.log10(np.square(wave).mean() / noise) == pytest.approx(10.0, abs=0.1)
+    assert moved(rows, recordings, noisy, 2, 0) == made
+    assert moved(rows[1:], recordings, noisy, 2, 0) == made[2:]  # whatever else there is
+    assert {row.audio for row in moved(rows, recordings, noisy, 2, 1)}.isdisjoint(row.audio for row in made)
+
+
+def test_what_is_not_changed_is_not_copied(tmp_path: Path) -> None:
+    rows = clips(tmp_path)
+    assert moved(rows, Recordings(RATE), Surroundings(), 3, 0) == []
+    some = moved(rows, Recordings(RATE), Surroundings(telephone=0.5), 8, 0)
+    assert 0 < len(some) < 8 * len(rows)  # and the same telephone twice is one sound

@@ -7,12 +7,14 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from clips import tone
 
 from speechtransfer.audio import Recordings, write_wav
+from speechtransfer.augmentation import Surroundings
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, UNKNOWN, Manifest, Utterance
@@ -249,3 +251,35 @@ def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> Non
 def test_a_recogniser_has_no_speech_without_words(words: Path) -> None:
     with pytest.raises(SettingsError, match="negatives"):
         Recipe("r", (str(words),), scratch=Scratch(folds=0), negatives=("x",))
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"layers": ("layer0", "layer0")}, "name each block once"),
+        ({"layers": ("layer0",), "loss": "triplet"}, "others learn no sum"),
+        ({"rejection": "energy", "loss": "prototypes"}, "rejects by distance"),
+        ({"copies": 2}, "surroundings that change sound"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        Keywords(**asked)
+
+
+def test_surroundings_add_copies_to_learn_from_and_a_test(words: Path) -> None:
+    noisy = Surroundings(noise=1.0)
+    plain, made = recipe(words), recipe(words, surroundings=noisy, copies=2)
+    before, after = (fold_task(one, open_corpus(one, RATE), 0) for one in (plain, made))
+    count = {name: len(before.manifest.split(name)) for name in ("train", "dev", "test")}
+    assert len(after.manifest.split("train")) == 3 * count["train"]
+    assert {name: len(after.manifest.split(name)) for name in ("dev", "test")} == {
+        name: count[name] for name in ("dev", "test")
+    }
+    heard = after.tests["surroundings"]
+    assert len(heard) == count["test"]
+    assert {row.group for row in heard} == {row.group or row.id for row in after.manifest.split("test")}
+    alone = recipe(words, surroundings=noisy)
+    task = fold_task(alone, open_corpus(alone, RATE), 0)
+    assert len(task.manifest.split("train")) == count["train"]
+    assert [row.audio for row in task.tests["surroundings"]] == [row.audio for row in heard]

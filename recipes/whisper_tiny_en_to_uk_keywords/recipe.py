@@ -7,6 +7,7 @@ From five recordings of each word, without training, over 20 draws of them (vari
 
 from dataclasses import replace
 
+from speechtransfer.augmentation import Surroundings
 from speechtransfer.defaults import defaults
 from speechtransfer.recipe import Recipe, Scratch
 from speechtransfer.spotting import Keywords
@@ -35,4 +36,15 @@ def opened(recipe: Recipe) -> Recipe:
     return replace(recipe, keywords=replace(recipe.keywords, words=("0", "1", "2", "3", "4"), others="unseen"))
 
 
-RECIPES = {"default": ALL, **FEW, "open": opened(ALL), "open5clips": opened(FIVE)}
+OPEN = opened(ALL)
+#: The test once more in rooms and noise, and what copies of the training recordings in such are worth there.
+ROOMS = replace(ALL, keywords=Keywords(surroundings=Surroundings(noise=1.0, snr=(0.0, 20.0), room=0.5)))
+RECIPES = {
+    "default": ALL,
+    **FEW,
+    "open": OPEN,
+    "open-energy": replace(OPEN, keywords=replace(OPEN.keywords, rejection="energy")),
+    "open5clips": opened(FIVE),
+    "rooms": ROOMS,
+    "rooms-copies": replace(ROOMS, keywords=replace(ROOMS.keywords, copies=3)),
+}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechtransfer.acceptance import Acceptance, fit_temperature
+from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import RESERVED, Utterance
@@ -191,25 +190,24 @@ class Classify(Objective):
             return {}
         logits, seconds = torch.cat([one for one, _, _ in heard]), torch.cat([one.cpu() for _, one, _ in heard])
         targets = torch.tensor([self.labels.index(str(said[index])) for index in known])
-        temperature = fit_temperature(logits[known], targets)
-        scores = self._word_scores(logits, temperature)
-        calibrated = replace(self.acceptance, temperature=temperature)
-        self.acceptance = calibrated.chosen(scores, said, self.words, seconds.tolist())
+        fitted = self.acceptance.fitted(logits[known], targets)
+        scores = fitted.word_scores(logits, self._columns)
+        self.acceptance = fitted.chosen(scores, said, self.words, seconds.tolist())
         return {"acceptance": {**self.acceptance.as_dict(), "recordings": len(said)}}
 
-    def word_scores(self, frames: Frames) -> Tensor:
-        """(B, words) calibrated probabilities, in the order of ``words``; all labels together have 1."""
-        return self._word_scores(self.logits(frames), self.acceptance.temperature)
+    @property
+    def _columns(self) -> list[int]:
+        return [self.labels.index(word) for word in self.words]
 
-    def _word_scores(self, logits: Tensor, temperature: float) -> Tensor:
-        columns = [self.labels.index(word) for word in self.words]
-        return (logits / temperature).softmax(-1)[:, columns]
+    def word_scores(self, frames: Frames) -> Tensor:
+        """(B, words) in [0, 1], in the order of ``words``: calibrated probabilities, or energies."""
+        return self.acceptance.word_scores(self.logits(frames), self._columns)
 
     def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
-        """The likeliest label of each item with its calibrated probability, and those of all words."""
+        """The likeliest label of each item with its calibrated probability, and the scores of all words."""
         logits = self.logits(frames)
         confidence, places = (logits / self.acceptance.temperature).softmax(-1).max(-1)
-        scores = self._word_scores(logits, self.acceptance.temperature)
+        scores = self.acceptance.word_scores(logits, self._columns)
         likeliest = [self.labels[place] for place in places.tolist()]
         return predicted(likeliest, confidence.tolist(), self.words, scores, self.acceptance)
 
