@@ -111,6 +111,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "librosa": ("audio",),
     "soxr": ("audio", "listening"),
     "datasets": ("corpora",),
+    "pympi": ("corpora",),
+    "praatio": ("corpora",),
     "jiwer": ("score",),
     "sklearn": ("score",),
     "pyroomacoustics": ("augmentation",),
