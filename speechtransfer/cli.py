@@ -73,8 +73,10 @@ class Adapt:
     """A folder, a name under $SPEECHTRANSFER_SOURCES, a packaged source or a hub name; default: our own."""
     source_language: str | None = None
     """Whose adapter to take, of a source that has one for each of many languages (MMS)."""
-    task: Literal["ctc", "keywords"] = "ctc"
-    """What to build: ctc is a recogniser; keywords a spotter, from a folder of recordings for each word."""
+    task: Literal["ctc", "keywords", "grades"] = "ctc"
+    """What to build: ctc is a recogniser; keywords a spotter, from a folder of recordings for each word; grades gives
+    each recording a number, from rows whose label is one.
+    """
     language: str | None = None
     """ISO 639-3 code of the data."""
     amounts: tuple[str, ...] = (_ALL,)
@@ -112,7 +114,7 @@ class Plan:
     """As for adapt."""
     source_language: str | None = None
     """As for adapt."""
-    task: Literal["ctc", "keywords"] = "ctc"
+    task: Literal["ctc", "keywords", "grades"] = "ctc"
     """What to build of DATA."""
     language: str | None = None
     """ISO 639-3 code of DATA."""

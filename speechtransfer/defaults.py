@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from speechtransfer.batches import BatchSettings
 from speechtransfer.recipe import Recipe
@@ -10,17 +11,18 @@ from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.spotting import Keywords
 from speechtransfer.transfer import Rule, Transfer
 
+TaskName = Literal["ctc", "keywords", "grades"]
 #: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
 _NGRAM = 6
 #: Windows of made-up streams around each recording of a word.
 _WINDOWS = 3
 
 
-def defaults(data: str, source: str, family: str, language: str | None, task: str = "ctc") -> Recipe:
+def defaults(data: str, source: str, family: str, language: str | None, task: TaskName = "ctc") -> Recipe:
     """The recipe of a command that names no settings."""
     # The old output layer of a plain state dict has no labels to graft by, and plain log-mel has nothing to freeze.
     whole = Transfer(graft="fresh") if family in ("dnn", "cnn", "vision") else Transfer()
-    if task == "keywords":
+    if task in ("keywords", "grades"):
         # A label is no letter: rows of the source's output layer mean nothing here.
         frozen = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
         head = whole if family == "dnn" else frozen
@@ -29,8 +31,8 @@ def defaults(data: str, source: str, family: str, language: str | None, task: st
             plain = replace(settings.batches, speeds=(1.0,))
             settings = replace(settings, batches=plain, masks=MaskSettings(freq_masks=0, time_masks=0), cache=True)
         # A spotter that never heard half a word takes it for one.
-        usual = Recipe("adapt", (data,), source, family, "keywords", language, head, settings)
-        return replace(usual, keywords=Keywords(windows=_WINDOWS))
+        usual = Recipe("adapt", (data,), source, family, task, language, head, settings)
+        return usual if task == "grades" else replace(usual, keywords=Keywords(windows=_WINDOWS))
     if family == "whisper":
         # As recipes/whisper_tiny_en_to_it_ctc: rates chosen on French, joining on Russian.
         gentle = Transfer((Rule(r"encoder\..*", scale=0.04), Rule(r"objective\..*")))

@@ -23,7 +23,7 @@ import torch
 from matplotlib.figure import Figure
 
 from speechtransfer.features import LogMel, MelSettings
-from speechtransfer.score import Estimate, aligned
+from speechtransfer.score import GRADED, Estimate, aligned
 
 SAMPLE_RATE = 16000  # Hz of the wave that `spectrogram` draws
 INK = "#010203"  # stands for the page's text colour until the SVG is written
@@ -118,8 +118,8 @@ def plain(text: object) -> str:
 def told(metric: str, estimate: Estimate) -> str:
     """A figure with its interval and count, in words."""
     hourly = metric == "false_accepts_per_hour"
-    ends = estimate.value, estimate.low, estimate.high
-    value, low, high = (f"{one:.2f}" if hourly else f"{one:.1%}" for one in ends)
+    form = ".2f" if hourly else ".3g" if metric in GRADED else ".1%"
+    value, low, high = (format(one, form) for one in (estimate.value, estimate.low, estimate.high))
     counted = f"{estimate.count} events" if hourly else f"of {estimate.count} {_UNITS.get(metric, 'trials')}"
     return f"{value} ({low} to {high}) {counted}"
 

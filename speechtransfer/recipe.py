@@ -78,7 +78,7 @@ class Recipe:
         source: as the command line's ``--source``.
         source_language: whose adapter to take of a source that has one for each of many languages (MMS).
         family: of the source; ``--smoke`` takes a tiny random encoder of it.
-        task: ``ctc``, a recogniser, or ``keywords``, a spotter.
+        task: ``ctc``, a recogniser, ``keywords``, a spotter, or ``grades``, a number for each recording.
         language: ISO 639-3 of the data; None takes it from the rows.
         transfer: rules, cut, fresh and graft.
         settings: of the training.
@@ -97,7 +97,7 @@ class Recipe:
         scratch: the from-scratch baseline.
         speaker_pattern: a regular expression whose first group finds the speaker in a recording's path,
             for corpora that say it nowhere else.
-        keywords: the head of a spotter.
+        keywords: the head of a spotter; its pooling, hidden layers and dropout are those of grades too.
         heads: ``one`` output layer of a recogniser, or one for each ``language``.
         distillation: a teacher to learn from beside the transcripts.
         negatives: DATA in which none of the keywords is said: stretches of it are learnt as ``_unknown_``, and on
@@ -110,7 +110,7 @@ class Recipe:
     data: tuple[str, ...]
     source: str = DEFAULT_SOURCE
     family: str = "conformer"
-    task: Literal["ctc", "keywords"] = "ctc"
+    task: Literal["ctc", "keywords", "grades"] = "ctc"
     language: str | None = None
     transfer: Transfer = field(default_factory=Transfer)
     settings: FitSettings = field(default_factory=FitSettings)

@@ -10,18 +10,20 @@ from itertools import groupby
 from math import prod
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from speechtransfer import pictures
 from speechtransfer.audio import probe, read
 from speechtransfer.detections import detections
 from speechtransfer.errors import AudioError
 from speechtransfer.files import write_atomically
+from speechtransfer.grading import grades
 from speechtransfer.manifest import LedgerRow, ledger_counts
 from speechtransfer.pictures import Curve, folded, plain, table, told, wrapped
 from speechtransfer.rundata import Heard, Run, Values, blaming, lines_of, optional, read_run, rows_of
-from speechtransfer.score import called, substitutions
+from speechtransfer.score import GRADED, called, substitutions
 
+Kind = Literal["text", "labels", "grades"]  # of what was tested
 EXAMPLES = 6  # utterances of a kind, enough to see a pattern
 LISTED = 100  # rows of a table that unfolds; the run folder's file holds the rest
 DRAWN_SECONDS = 12.0  # of an utterance in a spectrogram; more is too fine to see
@@ -42,16 +44,18 @@ def write_report(folder: Path) -> Path:
     splits = {path.stem: rows_of(Heard, path) for path in paths}
     tests = sorted(splits.keys() - {"train", "dev"}, key=lambda name: (name != "test", name))
     tested = splits[tests[0]] if tests else []
-    spelled = any("cer" in one.figures for one in run.results)
+    named = {name for one in run.results for name in one.figures}
+    kind: Kind = "text" if "cer" in named else "grades" if "mae" in named else "labels"
     wrong = sorted((row for row in tested if row.errors), key=lambda row: row.rate)
     sections = {
         "Figures": _headline(run),
         "Learning curves": _learning(run.folder),
-        "Examples": _examples(wrong, len(tested), spelled),
-        "Confusions": _confusions(wrong, spelled),
+        **({"Grades": grades(tested, run.folder / "predictions")} if kind == "grades" else {}),
+        "Examples": _examples(wrong, len(tested), kind),
+        "Confusions": "" if kind == "grades" else _confusions(wrong, kind),
         **{"Detection" if name == "test" else f"Detection: {name}": detections(splits[name]) for name in tests},
-        "One utterance": _utterance(run.folder, wrong or tested, spelled),
-        "Suspicious references": _suspicious(splits, spelled),
+        "One utterance": _utterance(run.folder, wrong or tested, kind),
+        "Suspicious references": _suspicious(splits, kind),
         "Plan": _plan(run.folder / "plan.json"),
         "Ledger": _ledger(rows_of(LedgerRow, run.folder / "ledger.jsonl")),
         "How to reproduce": _reproduce(run),
@@ -171,11 +175,12 @@ def _learning(folder: Path) -> str:
                         points.setdefault(f"dev {called(metric)}", []).append((row["step"], estimate["value"]))
             for title, line in points.items():
                 drawn.setdefault(title, []).append(Curve(name, *map(tuple, zip(*line, strict=True))))
-    held = [pictures.curves(lines, title, title.startswith("dev")) for title, lines in drawn.items()]
+    plain = {"training loss", *(f"dev {called(metric)}" for metric in GRADED)}
+    held = [pictures.curves(lines, title, title not in plain) for title, lines in drawn.items()]
     return f'<div class="side">{"".join(held)}</div>' if held else ""
 
 
-def _examples(wrong: Sequence[Heard], tested: int, spelled: bool) -> str:
+def _examples(wrong: Sequence[Heard], tested: int, kind: Kind) -> str:
     if not tested:
         return ""
     if not wrong:
@@ -190,24 +195,26 @@ def _examples(wrong: Sequence[Heard], tested: int, spelled: bool) -> str:
     )
     parts: list[str] = [wrapped("p", text, "dim")]
     for title, rows in (("Typical errors, around the median", typical), ("The worst", worst)):
-        parts += [wrapped("h3", title), *(_example(row, spelled) for row in rows)] if rows else []
+        parts += [wrapped("h3", title), *(_example(row, kind) for row in rows)] if rows else []
     return "".join(parts)
 
 
-def _example(row: Heard, spelled: bool) -> str:
+def _example(row: Heard, kind: Kind) -> str:
     sure = "" if row.confidence is None else f", confidence {row.confidence:.0%}"
-    text = f"{_short(row.id)}: {row.errors:g} wrong of {row.count:g} ({row.rate:.0%}){sure}"
-    about = wrapped("div", text, "dim")
-    return f'<div class="one">{about}{pictures.alignment(row.reference, row.hypothesis, spelled)}</div>'
+    wrong = (
+        f"off by {row.errors:.3g}" if kind == "grades" else f"{row.errors:g} wrong of {row.count:g} ({row.rate:.0%})"
+    )
+    about = wrapped("div", f"{_short(row.id)}: {wrong}{sure}", "dim")
+    return f'<div class="one">{about}{pictures.alignment(row.reference, row.hypothesis, kind == "text")}</div>'
 
 
-def _confusions(wrong: Sequence[Heard], spelled: bool) -> str:
+def _confusions(wrong: Sequence[Heard], kind: Kind) -> str:
     pairs = [(row.reference, row.hypothesis) for row in wrong if row.reference.strip()]
-    counted = substitutions(pairs) if spelled and pairs else Counter(pairs)
+    counted = substitutions(pairs) if kind == "text" and pairs else Counter(pairs)
     return pictures.confusions(counted) if counted else ""
 
 
-def _utterance(folder: Path, rows: Sequence[Heard], spelled: bool) -> str:
+def _utterance(folder: Path, rows: Sequence[Heard], kind: Kind) -> str:
     """A picture of the median utterance's sound over its transcript and what was heard."""
     if not rows:
         return ""
@@ -222,10 +229,10 @@ def _utterance(folder: Path, rows: Sequence[Heard], spelled: bool) -> str:
     except AudioError:
         fault = "cannot be read" if path.exists() else "is no longer where it was"
         picture = wrapped("p", f"Its recording, {_short(str(path))}, {fault}: there is no picture of the sound.")
-    return picture + _example(row, spelled)
+    return picture + _example(row, kind)
 
 
-def _suspicious(splits: dict[str, list[Heard]], spelled: bool) -> str:
+def _suspicious(splits: dict[str, list[Heard]], kind: Kind) -> str:
     """Utterances of much error on which the model is surer than on half of its split.
 
     Surer than others, not than a fixed value: models differ in how much they trust themselves.
@@ -240,7 +247,7 @@ def _suspicious(splits: dict[str, list[Heard]], spelled: bool) -> str:
         return ""
     found.sort(key=lambda row: -row.rate * (row.confidence or 0))
     text = "Much differs here although the model is confident: the reference may be wrong; listen to these."
-    return wrapped("p", text) + "".join(_example(row, spelled) for row in found[: 2 * EXAMPLES])
+    return wrapped("p", text) + "".join(_example(row, kind) for row in found[: 2 * EXAMPLES])
 
 
 def _plan(path: Path) -> str:

@@ -16,7 +16,7 @@ from speechtransfer.pictures import told
 from speechtransfer.score import Estimate
 
 _NOT_TESTS = frozenset({"baselines", "verdict", "source", "unseen_floor", "manifest"})
-_TASKS = {"ctc": "speech recognition", "keywords": "keyword spotting"}
+_TASKS = {"ctc": "speech recognition", "keywords": "keyword spotting", "grades": "graded labels"}
 _MEANING = {
     "speaker-dependent": "training and test share their speakers. One voice is one voice: nothing here says "
     "how well other people are recognised.",

@@ -29,6 +29,10 @@ Groups = Sequence[Hashable]
 Pairs = Sequence[tuple[str, str]]  # (reference, hypothesis)
 
 RESAMPLES = 2000
+#: Figures in the units of graded labels, and their correlation.
+GRADED = ("mae", "rmse", "correlation")
+#: What other figures than shares are in.
+_UNITS = {"false_accepts_per_hour": "an hour", **dict.fromkeys(GRADED, "")}
 # On n paired groups the exact sign-flip test cannot give less than p = 2 / 2**n: under 0.05 from six on.
 FEWEST_GROUPS = 6
 
@@ -37,6 +41,8 @@ _NAMES = {
     "cer": "CER",
     "wer": "WER",
     "eer": "EER",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
     "macro_f1": "macro F1",
     "detected_at_1": "detected at 1% false accepts",
     "detected_at_5": "detected at 5% false accepts",
@@ -52,7 +58,8 @@ def called(metric: str) -> str:
 class Estimate:
     """A figure with its 95% interval and the number of reference units (or trials) that it rests on.
 
-    ``unit`` is for people only: "%" prints the value times a hundred, anything else prints it as it is.
+    ``unit`` is for people only: "%" prints the value times a hundred, anything else prints it as it is, and none
+    with its count.
     """
 
     value: float
@@ -69,9 +76,11 @@ class Estimate:
     def read(cls, metric: str, values: Mapping[str, Any]) -> Estimate:
         """The inverse of ``as_dict``, in the unit of the metric."""
         value, low, high = (float(values[name]) for name in ("value", "low", "high"))
-        return cls(value, low, high, int(values["count"]), "an hour" if metric == "false_accepts_per_hour" else "%")
+        return cls(value, low, high, int(values["count"]), _UNITS.get(metric, "%"))
 
     def __str__(self) -> str:
+        if not self.unit:
+            return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}] of {self.count}"
         if self.unit != "%":
             return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}] {self.unit}"
         return f"{self.value:.1%} [{100 * self.low:.1f}, {100 * self.high:.1f}] of {self.count}"
@@ -116,9 +125,9 @@ class Transcription:
 
 @dataclass(frozen=True)
 class Row(Transcription):
-    """One utterance's result: character edits and reference characters; for a label 0 or 1, and 1."""
+    """One utterance's result: character edits and characters; of a label 0 or 1, and 1; of a grade its error, and 1."""
 
-    errors: int
+    errors: float
     count: int
 
 
@@ -441,6 +450,32 @@ def score_labels(rows: Sequence[Transcription], seed: int = 0) -> Scores:
     return Scores(metrics, _rows(rows, ErrorCounts(wrong, np.ones(len(rows)))))
 
 
+def score_grades(rows: Sequence[Transcription], seed: int = 0) -> Scores:
+    """Mean absolute and root mean squared error of a test set of numbers, and Pearson's correlation where both vary.
+
+    References and hypotheses are numbers as text. An error is in the units of the grades.
+    """
+    said, heard = (np.array([float(getattr(row, side)) for row in rows]) for side in ("reference", "hypothesis"))
+    off = np.abs(heard - said)
+    (off,), ones, codes = _items([off], np.ones(len(rows)), [row.group for row in rows])
+    # Around the middles of this test, where differences of large sums lose nothing.
+    x, y = said - said.mean(), heard - heard.mean()
+    columns = np.stack([ones, off, off**2, x, y, x**2, y**2, x * y], axis=1)
+    whole, drawn = _graded(columns.sum(0, keepdims=True)), _graded(_sums(columns, codes, seed, RESAMPLES))
+    names = GRADED if x.any() and y.any() else GRADED[:2]
+    metrics = {name: Estimate(float(whole[name][0]), *_ends(drawn[name]), len(rows), "") for name in names}
+    found = [Row(**(vars(row) | {"errors": float(far), "count": 1})) for row, far in zip(rows, off, strict=True)]
+    return Scores(metrics, tuple(found))
+
+
+def _graded(sums: Floats) -> dict[str, Floats]:
+    """The figures of each line of sums; a resample in which one side does not vary correlates with nothing."""
+    count, off, squared, x, y, xx, yy, xy = sums.T
+    varies = np.maximum(xx - x**2 / count, 0) * np.maximum(yy - y**2 / count, 0)
+    correlation = np.where(varies > 0, (xy - x * y / count) / np.sqrt(np.where(varies > 0, varies, 1)), 0.0)
+    return {"mae": off / count, "rmse": np.sqrt(squared / count), "correlation": correlation}
+
+
 def _detection(rows: Sequence[Transcription], seed: int) -> dict[str, Estimate]:
     metrics: dict[str, Estimate] = {}
     if not all(row.scores for row in rows):
@@ -478,7 +513,11 @@ def _rows(rows: Sequence[Transcription], counted: ErrorCounts) -> tuple[Row, ...
 
 
 #: What scores a test set, by the metric that a task is judged by.
-_SCORERS: dict[str, Callable[[Sequence[Row], int], Scores]] = {"cer": score_transcriptions, "accuracy": score_labels}
+_SCORERS: dict[str, Callable[[Sequence[Row], int], Scores]] = {
+    "cer": score_transcriptions,
+    "accuracy": score_labels,
+    "mae": score_grades,
+}
 
 
 def pool(scores: Sequence[Scores], seed: int = 0) -> Scores:

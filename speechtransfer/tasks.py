@@ -17,7 +17,7 @@ from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
-from speechtransfer.objectives import Classify, Contrast, Ctc, Distil, Objective, Sum
+from speechtransfer.objectives import Classify, Contrast, Ctc, Distil, Objective, Regress, Sum
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds
 from speechtransfer.spotting import Keywords, spotting
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
 
 #: What each task learns from.
-FIELDS = {"ctc": "text", "keywords": "label"}
+FIELDS = {"ctc": "text", "keywords": "label", "grades": "label"}
 #: Fewer groups cannot be train, dev and test.
 _FEWEST_GROUPS = 3
 
@@ -42,7 +42,7 @@ class Corpus:
         recordings: their reader.
         tests: further test sets by name.
         by_speaker: whether splits are cut by speaker.
-        task: ``ctc`` or ``keywords``.
+        task: ``ctc``, ``keywords`` or ``grades``.
         negatives: speech without any of the keywords, examined; None where there is none.
         prose: text without sound, for a recogniser's language model.
     """
@@ -61,8 +61,8 @@ class Corpus:
         return TextContract()
 
     def prompt(self, row: Utterance) -> str:
-        """What must not cross splits: the text after the contract; of keywords, one and the same sound."""
-        if self.task == "keywords":
+        """What must not cross splits: the text after the contract; of labels, one and the same sound."""
+        if self.task != "ctc":
             return content_hash(row.audio) if row.start is None and row.end is None else row.id
         return self.contract.apply(row.text) if row.text else row.id
 
@@ -131,6 +131,9 @@ def _builder(
     def build(rows: Sequence[Utterance]) -> Objective:
         if recipe.task == "keywords":
             return _spotter(rows, recipe.keywords)
+        if recipe.task == "grades":
+            head = recipe.keywords
+            return Regress.from_rows(rows, pooling=head.pooling, hidden=head.hidden, dropout=head.dropout)
         parts: dict[str, tuple[float, Objective]]
         parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe, prose).items()}
         if recipe.distillation.teacher is not None:

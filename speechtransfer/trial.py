@@ -27,11 +27,13 @@ from speechtransfer.model import Model
 from speechtransfer.objectives import Objective
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.schedule import FitSettings
-from speechtransfer.score import Scores, Transcription, score_labels, score_transcriptions, unseen_floor
+from speechtransfer.score import Scores, Transcription, score_grades, score_labels, score_transcriptions, unseen_floor
 from speechtransfer.stream import false_accepts
 from speechtransfer.text import TextContract
 from speechtransfer.transfer import Plan, Transfer
 
+#: What recomputes the scores of each kind of task from its predictions.
+_SCORERS = {"ctc": score_transcriptions, "keywords": score_labels, "grades": score_grades}
 _TRANSCRIPTION = ("id", "reference", "hypothesis", "group")
 
 
@@ -42,7 +44,7 @@ class Task:
     Attributes:
         manifest: rows with the splits train, dev and test.
         recordings: the reader, at the encoder's sample rate.
-        kind: ``ctc`` or ``keywords``.
+        kind: ``ctc``, ``keywords`` or ``grades``.
         build: an objective from training rows; it may look at nothing else.
         tests: every test set by name; ``test`` is the manifest's own.
         language: ISO 639-3, several joined by ``+``.
@@ -148,8 +150,13 @@ def write_predictions(folder: Path, name: str, rows: Manifest, scores: Scores, p
     for row, scored, prediction in zip(rows, scores.rows, predictions, strict=True):
         spans = {"audio": str(row.audio), "start": row.start, "end": row.end}
         values = {name: value for name, value in asdict(scored).items() if value is not None}
-        lines.append({**values, **spans, "confidence": round(prediction.confidence, 4)})
+        lines.append({**values, **spans, "confidence": rounded(prediction.confidence)})
     write_lines(folder / "predictions" / f"{name}.jsonl", lines)
+
+
+def rounded(confidence: float | None) -> float | None:
+    """A confidence as files hold it."""
+    return None if confidence is None else round(confidence, 4)
 
 
 def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: History) -> dict[str, Any]:
@@ -202,7 +209,7 @@ def read_outcome(folder: Path) -> Outcome:
     metrics = read_json(folder / "metrics.json")
     scores = {}
     for path in sorted((folder / "predictions").glob("*.jsonl")):
-        found = (score_labels if metrics["task"] == "keywords" else score_transcriptions)(read_predictions(path))
+        found = _SCORERS[metrics["task"]](read_predictions(path))
         scores[path.stem] = replace(found, notes=tuple(metrics.get(path.stem, {}).get("notes", ())))
     return Outcome(scores, metrics)
 

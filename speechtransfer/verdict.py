@@ -15,6 +15,7 @@ import numpy as np
 from speechtransfer.errors import DataError
 from speechtransfer.score import (
     FEWEST_GROUPS,
+    GRADED,
     Difference,
     ErrorCounts,
     Row,
@@ -24,7 +25,12 @@ from speechtransfer.score import (
 )
 
 # What a metric's error rate is called, and what it is counted in.
-_NAMES = {"cer": ("CER", "characters"), "wer": ("WER", "words"), "accuracy": ("error rate", "items")}
+_NAMES = {
+    "cer": ("CER", "characters"),
+    "wer": ("WER", "words"),
+    "accuracy": ("error rate", "items"),
+    "mae": ("mean absolute error", "items"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def judge(
     Args:
         transfer: the scores of one run, or of several runs (training seeds), which are averaged.
         baseline: the same for the system to compare with; the number of runs may differ.
-        metric: ``cer``, ``wer`` or ``accuracy`` (judged as an error rate).
+        metric: ``cer``, ``wer``, ``accuracy`` (judged as an error rate) or ``mae``.
         against: how the sentence calls the baseline.
         seed: the bootstrap's.
 
@@ -75,7 +81,8 @@ def judge(
     difference = paired_difference(errors_a, errors_b, counts, groups, seed)
     rate_a, rate_b = (float(errors.mean(0).sum() / counts.sum()) for errors in (errors_a, errors_b))
     name, units = _NAMES[metric]
-    text = _sentence(difference, f"{name} {rate_b:.1%} against {rate_a:.1%} {against}", units)
+    form = ".3g" if metric in GRADED else ".1%"
+    text = _sentence(difference, f"{name} {rate_b:{form}} against {rate_a:{form}} {against}", units, metric)
     notes = dict.fromkeys(note for run in (*runs_b, *runs_a) for note in run.notes)
     return Verdict(" ".join([text, *(f"Note: {note}." for note in notes)]), difference, metric)
 
@@ -106,11 +113,12 @@ def _counted(run: Scores, rows: dict[str, Row], metric: str) -> ErrorCounts:
     )
 
 
-def _sentence(difference: Difference, figures: str, units: str) -> str:
-    interval = (
-        f"(difference {100 * difference.value:+.1f} points, 95% interval {100 * difference.low:+.1f} to "
-        f"{100 * difference.high:+.1f}, {difference.count} {units})."
-    )
+def _sentence(difference: Difference, figures: str, units: str, metric: str) -> str:
+    ends = difference.value, difference.low, difference.high
+    plain = metric in GRADED
+    value, low, high = (f"{one:+.3g}" if plain else f"{100 * one:+.1f}" for one in ends)
+    points = "" if plain else " points"
+    interval = f"(difference {value}{points}, 95% interval {low} to {high}, {difference.count} {units})."
     if difference.significant:
         helps = difference.value < 0
         relative = ""

@@ -184,7 +184,9 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
             for name in outcome.scores:
                 if name in figures:
                     # A test without other words, say, has no figure of how they are refused.
-                    cells = (_figure(figures[name][metric]) if metric in figures[name] else "" for metric in metrics)
+                    cells = (
+                        _figure(metric, figures[name][metric]) if metric in figures[name] else "" for metric in metrics
+                    )
                     table.add_row(out.name, name, system, *cells)
     console.print(table)
     for out, outcome in outcomes.items():
@@ -197,15 +199,15 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
     for out, outcome in outcomes.items():
         facts = outcome.metrics
         if facts.get("unseen_floor", {}).get("value"):
-            console.print(f"{out.name}: no CER can be under {_figure(facts['unseen_floor'])}, unseen characters")
+            console.print(f"{out.name}: no CER can be under {_figure('cer', facts['unseen_floor'])}, unseen characters")
         console.print(
             f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training on {facts['device']}, padding "
             f"{facts['padding_waste']:.1%}, peak memory {facts['peak_memory_mb']} MiB)"
         )
 
 
-def _figure(estimate: Mapping[str, Any]) -> str:
-    return str(Estimate(**estimate))
+def _figure(metric: str, estimate: Mapping[str, Any]) -> str:
+    return str(Estimate.read(metric, estimate))
 
 
 def plan(console: Console, request: Plan) -> int:

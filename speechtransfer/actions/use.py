@@ -21,6 +21,7 @@ from speechtransfer.files import write_lines
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.sources import load_encoder
 from speechtransfer.text import TextContract
+from speechtransfer.trial import rounded
 
 if TYPE_CHECKING:
     from speechtransfer.cli import Embed
@@ -54,7 +55,7 @@ def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:
     model = load_model(folder)
     rows = Manifest(tuple(Utterance(path.resolve()) for path in audio))
     for path, found in zip(audio, predict(model, rows), strict=True):
-        line = {"audio": str(path), "text": found.value, "confidence": round(found.confidence, 4)}
+        line = {"audio": str(path), "text": found.value, "confidence": rounded(found.confidence)}
         print(json.dumps(line, ensure_ascii=False) if as_json else f"{path}\t{found.value}", flush=True)
     return 0
 

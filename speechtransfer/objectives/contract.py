@@ -22,14 +22,14 @@ class Prediction:
     """What an objective makes of one item.
 
     Attributes:
-        value: its text or label.
-        confidence: in [0, 1].
+        value: its text, label or number.
+        confidence: in [0, 1]; None where the objective has none.
         scores: of each word that can be spotted, in [0, 1].
         accepted: the words whose score reaches their threshold; None where there are no thresholds.
     """
 
     value: str
-    confidence: float
+    confidence: float | None
     scores: Mapping[str, float] = field(default_factory=dict)
     accepted: tuple[str, ...] | None = None
 
