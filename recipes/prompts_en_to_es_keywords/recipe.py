@@ -1,0 +1,53 @@
+"""Words of Debian's Spanish voice prompts, cut out of them, from one to ten recordings of each; one voice.
+
+Command: speechtransfer mine debian:asterisk-es --run data/sources/enesfrit --out runs/prompts_words/es --words WORDS,
+    then speechtransfer run recipes/source_donor --variant english --out runs/source_donor,
+    then SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/prompts_en_to_es_keywords
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.schedule import FitSettings
+from speechtransfer.spotting import Keywords
+from speechtransfer.transfer import Rule, Transfer
+
+#: Five letters or more, said at least twelve times.
+WORDS = ("conferencia", "numero", "favor", "tecla", "usted", "presione", "mensaje", "volumen", "ingrese", "otros")
+
+WHISPER = Recipe(
+    name="prompts_en_to_es_keywords",
+    data=("runs/prompts_words/es",),
+    source="openai/whisper-tiny.en",
+    family="whisper",
+    task="keywords",
+    language="spa",
+    # As whisper_tiny_en_to_uk_keywords: nothing is trained.
+    transfer=Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), cut="layer2", graft="fresh"),
+    settings=FitSettings(steps=0, epochs=None),
+    keywords=Keywords(loss="prototypes", pooling="parts"),
+    train_clips=5,
+    draws=4,
+    scratch=Scratch(folds=0),
+)
+#: It heard the English prompts and nothing else; `many` and `enesfrit` know these voices.
+CONFORMER = replace(
+    WHISPER,
+    source="runs/source_donor/english",
+    family="conformer",
+    transfer=replace(WHISPER.transfer, cut="layer1"),
+)
+#: From nothing: the same small network, a linear layer over its mean frame.
+SCRATCH = replace(
+    CONFORMER,
+    source="random:conformer",
+    transfer=Transfer(graft="fresh"),
+    settings=FitSettings(steps=200, epochs=None, lr=1e-3),
+    keywords=Keywords(),
+)
+RECIPES = {
+    f"{name}-{clips}clip{'s' * (clips > 1)}": replace(recipe, train_clips=clips)
+    for name, recipe in {"whisper": WHISPER, "conformer": CONFORMER, "scratch": SCRATCH}.items()
+    for clips in (5, 1, 3, 10)
+}

@@ -1,0 +1,18 @@
+"""Words of Debian's French voice prompts, cut out of them, from one to ten recordings of each; one voice.
+
+Command: speechtransfer mine debian:asterisk-fr --run data/sources/enesfrit --out runs/prompts_words/fr --words WORDS,
+    then as recipes/prompts_en_to_es_keywords
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.catalogue import find
+
+#: Five letters or more, said at least twelve times.
+WORDS = ("conférence", "votre", "veuillez", "dièse", "numéro", "message", "cette", "appuyez", "maintenant", "nouveau")
+
+RECIPES = {
+    variant: replace(recipe, name="prompts_en_to_fr_keywords", data=("runs/prompts_words/fr",), language="fra")
+    for variant, recipe in find("prompts_en_to_es_keywords")[1].items()
+}

@@ -1,0 +1,29 @@
+"""Words of Debian's Italian voice prompts, cut out of them, from one to ten recordings of each; one voice.
+
+Command: speechtransfer mine debian:asterisk-it --run data/sources/enesfrit --out runs/prompts_words/it --words WORDS,
+    then as recipes/prompts_en_to_es_keywords
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.catalogue import find
+
+#: Five letters or more, said at least twelve times.
+WORDS = (
+    "conferenza",
+    "prego",
+    "cancelletto",
+    "numero",
+    "messaggio",
+    "chiamata",
+    "tasto",
+    "premere",
+    "digitare",
+    "volume",
+)
+
+RECIPES = {
+    variant: replace(recipe, name="prompts_en_to_it_keywords", data=("runs/prompts_words/it",), language="ita")
+    for variant, recipe in find("prompts_en_to_es_keywords")[1].items()
+}

@@ -1,0 +1,18 @@
+"""Words of Debian's Russian voice prompts, cut out of them, from one to ten recordings of each; one voice.
+
+Command: speechtransfer mine debian:asterisk-ru --run runs/russian/all --out runs/prompts_words/ru --words WORDS,
+    then as recipes/prompts_en_to_es_keywords
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.catalogue import find
+
+#: Five letters or more, said at least twelve times.
+WORDS = ("нажмите", "номер", "введите", "сообщение", "конференция", "решетку", "пожалуйста", "пароль")
+
+RECIPES = {
+    variant: replace(recipe, name="prompts_en_to_ru_keywords", data=("runs/prompts_words/ru",), language="rus")
+    for variant, recipe in find("prompts_en_to_es_keywords")[1].items()
+}
