@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechtransfer.corpora import asterisk, debian, fillets, folder, tables, tuxpaint
+from speechtransfer.corpora import asterisk, debian, elan, fillets, folder, praat, tables, tuxpaint
 from speechtransfer.corpora.contract import Importer
+from speechtransfer.corpora.tiers import parted
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest, read_manifest
 
@@ -39,6 +40,8 @@ IMPORTERS: dict[str, Importer] = {
     ),
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
     "table": tables.IMPORTER,
+    "elan": elan.IMPORTER,
+    "praat": praat.IMPORTER,
     "classes": folder.IMPORTER,
 }
 """By name, in the order in which they are asked whether DATA is theirs."""
@@ -47,8 +50,13 @@ IMPORTERS: dict[str, Importer] = {
 def _found(data: str) -> str:
     """DATA itself where there is such a path; otherwise what lies by that name in a folder of the variable."""
     roots = filter(None, os.environ.get("SPEECHTRANSFER_DATA", "").split(os.pathsep))
-    places = [] if Path(data).exists() or Path(data).is_absolute() else [Path(root) / data for root in roots]
-    return next((str(place) for place in places if place.exists()), data)
+    places = [] if _is_there(data) or Path(data).is_absolute() else [str(Path(root) / data) for root in roots]
+    return next((place for place in places if _is_there(place)), data)
+
+
+def _is_there(data: str) -> bool:
+    """Whether DATA is a path that exists, without the choice of tiers that may follow it."""
+    return Path(parted(data)[0]).exists()
 
 
 def detect(data: str) -> str:
@@ -62,7 +70,7 @@ def detect(data: str) -> str:
         if importer.recognises(data):
             return name
     known = "".join(f"\n  {name}: {importer.looks_like}" for name, importer in IMPORTERS.items())
-    if not Path(data).exists():
+    if not _is_there(data):
         raise DataError(f"{data}: no such file or folder, nor one under $SPEECHTRANSFER_DATA. DATA may be:{known}")
     raise DataError(f"{data}: is none of the formats that were looked for:{known}\nName one with --format.")
 
@@ -76,7 +84,8 @@ def load(
     """Load a corpus; rows + dropped ledger rows = what the corpus holds.
 
     Args:
-        data: a path, a name under ``$SPEECHTRANSFER_DATA``, or a name such as ``debian:asterisk-ru``.
+        data: a path, a name under ``$SPEECHTRANSFER_DATA``, or a name such as ``debian:asterisk-ru``. Which tiers
+            of annotated recordings are read may follow a path: ``folder#tier=words``.
         format: a key of ``IMPORTERS``; None is to find out.
         audio_roots: folders outside DATA that audio may lie in.
         language: ISO 639-3 code of rows that state none.

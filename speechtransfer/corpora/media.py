@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ class Media:
         self.base = base.resolve()
         self.roots = [self.base, *(Path(root).resolve() for root in audio_roots)]
         self._named: dict[str, list[Path]] | None = None
+        self._stems: dict[str, list[Path]] | None = None
 
     def find(self, name: str, where: str, beside: Path | None = None) -> Path:
         """The file that a transcript calls ``name``.
@@ -43,7 +45,7 @@ class Media:
         """
         given = plain_path(name)
         near = beside or self.base
-        if "\0" not in given and not _is_foreign(given) and (near / given).is_file():
+        if not _is_foreign(given) and os.path.isfile(near / given):  # no exception at a name too long to be one
             try:
                 return resolve_inside(str(near / given), self.base, self.roots, where)
             except DataError:
@@ -63,18 +65,50 @@ class Media:
             )
         return resolve_inside(str(best[0]), self.base, self.roots, where)
 
+    def like(self, transcript: Path) -> Path:
+        """The sound file of a transcript's own stem, whose folders agree furthest with the transcript's.
+
+        That is the one beside it, if there is one; of several in one folder it is WAV, else FLAC, else the first
+        by name.
+
+        Raises:
+            DataError: no such file, or several in folders that agree alike.
+        """
+        if self._stems is None:
+            self._stems = defaultdict(list)
+            for path in self._sounds():
+                self._stems[_key(path.stem)].append(path)
+        found = self._stems.get(_key(transcript.stem), [])
+        if not found:
+            raise DataError(
+                f"{transcript}: no sound file called {transcript.stem} lies in {', '.join(map(str, self.roots))}. "
+                "Copy it there, or name its folder with --audio-root."
+            )
+        agreed = [_agreement(path.parent, str(transcript.parent)) for path in found]
+        best = [path for path, parts in zip(found, agreed, strict=True) if parts == max(agreed)]
+        if len({path.parent for path in best}) > 1:
+            raise DataError(f"{transcript}: its sound may be {' or '.join(map(str, best[:3]))}. Remove all but one.")
+        first = min(best, key=lambda path: (path.suffix.lower() != ".wav", path.suffix.lower() != ".flac"))
+        return resolve_inside(str(first), self.base, self.roots, str(transcript))
+
     def _candidates(self, given: str) -> list[Path]:
         if self._named is None:
             self._named = defaultdict(list)
-            for path in dict.fromkeys(path for root in self.roots for path in walk(root) if is_sound(path)):
+            for path in self._sounds():
                 self._named[_key(path.name)].append(path)
         return self._named.get(_key(PurePosixPath(given).name), [])
+
+    def _sounds(self) -> list[Path]:
+        return list(dict.fromkeys(path for root in self.roots for path in walk(root) if is_sound(path)))
 
 
 def plain_path(name: str) -> str:
     """A path with slashes, without the scheme of a ``file:`` URL and its percent signs."""
     if name.lower().startswith("file:"):
-        parts = urlsplit(name)
+        try:
+            parts = urlsplit(name)
+        except ValueError:  # such as file://[x, which is no address
+            return name
         # file:///C:/a.wav, file:/C:/a.wav and file://server/share/a.wav are all met.
         name = unquote(f"//{parts.netloc}{parts.path}" if parts.netloc else parts.path)
         if len(name) > 2 and name[0] == "/" and name[2] == ":":
