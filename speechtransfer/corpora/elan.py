@@ -35,9 +35,9 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     with commas between them, and ``*`` and ``?`` stand for any letters. Where nothing is said, they are the tiers
     with text at the top of the hierarchy, if all are of one linguistic type and no two in a file of one speaker.
 
-    An annotation without a time of its own has that of the one that it refers to. The speaker is the tier's
-    participant. Of several media those that are sound by type and name come first; where none is found, a sound
-    file of the .eaf's own stem is taken.
+    An annotation without a time of its own has that of the one that it refers to. The speaker is the participant
+    of the tier, or of the one that it depends on. Of several media those that are sound by name and type come
+    first; where none is found, a sound file of the .eaf's own stem is taken.
 
     Args:
         data: the folder or the .eaf file.
@@ -91,8 +91,8 @@ def _elements(file: Path) -> Counter[str]:
     """How many XML elements a file has of each name.
 
     Raises:
-        DataError: it cannot be read, is not well-formed, or declares a document type: entities lie there, and a
-            few lines of them may stand for more text than memory holds.
+        DataError: it cannot be read, is not well-formed or not ELAN's, or declares a document type: entities lie
+            there, and a few lines of them may stand for more text than memory holds.
     """
 
     def refuse(*_: object) -> None:
@@ -106,10 +106,12 @@ def _elements(file: Path) -> Counter[str]:
         parser.Parse(file.read_bytes(), True)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
-    except (expat.ExpatError, ValueError) as error:  # ValueError: an encoding that expat cannot decode
-        raise DataError(
-            f"{file}: is not well-formed XML ({error}). Copy it again, or restore it from a backup."
-        ) from error
+    except DataError:
+        raise
+    except Exception as error:  # besides what is expat's own, whatever an unknown encoding leads to
+        raise DataError(f"{file}: is not well-formed XML ({error}). Copy it again, or restore a backup.") from error
+    if not counts["ANNOTATION_DOCUMENT"]:
+        raise DataError(f"{file}: is XML, but no ELAN file: it holds no ANNOTATION_DOCUMENT. Remove or rename it.")
     return counts
 
 
@@ -136,11 +138,23 @@ def _tiers(file: Path, document: Any) -> list[Tier]:
                 attributes.get("LINGUISTIC_TYPE_REF") or "",
                 tuple(annotations),
                 attributes.get("PARENT_REF"),
-                (attributes.get("PARTICIPANT") or "").strip() or None,
+                _speaker(name, document),
                 spoken if _LANGUAGE.fullmatch(spoken) else None,
             )
         )
     return tiers
+
+
+def _speaker(name: str, document: Any) -> str | None:
+    """The participant of a tier or, where it has none, of the tier that it depends on."""
+    seen: set[str] = set()
+    while name in document.tiers and name not in seen:
+        seen.add(name)
+        attributes = document.tiers[name][2]
+        if participant := attributes.get("PARTICIPANT", "").strip():
+            return str(participant)
+        name = attributes.get("PARENT_REF", "")
+    return None
 
 
 def _roots(references: Mapping[str, str]) -> dict[str, str]:
@@ -159,7 +173,7 @@ def _seconds(milliseconds: int | None) -> float | None:
     try:
         return None if milliseconds is None else milliseconds / 1000
     except OverflowError:  # a damaged number of hundreds of digits
-        return math.copysign(math.inf, milliseconds or 0)
+        return math.inf if milliseconds and milliseconds > 0 else -math.inf
 
 
 def _plain(tiers: Iterable[Tier]) -> list[Tier]:
