@@ -5,21 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
-
-from speechtransfer import audio
-
 GOLDEN = Path(__file__).parent / "golden" / "elan"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 def recorded(folder: Path) -> Path:
-    """The files that pympi wrote and two recordings of one second, where they lie today."""
-    for name in ("talk.eaf", "story.eaf"):
-        (folder / "eaf").mkdir(exist_ok=True)
-        shutil.copy(GOLDEN / name, folder / "eaf" / name)
+    """The files that pympi wrote, and where their media lie today (they are empty)."""
+    shutil.copytree(GOLDEN, folder / "eaf", ignore=shutil.ignore_patterns("*.py"))
     for name in ("moved/Aufnahmen/Gespräch 1.wav", "sound/story.wav", "sound/story.mpg"):
-        audio.write_wav(folder / name, 0.3 * np.sin(np.arange(16_000) / 5), 16_000)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
     return folder
 
 
