@@ -76,3 +76,48 @@ def test_urls_and_drives_are_plain_paths() -> None:
     assert plain_path("file:///home/a.wav") == "/home/a.wav"
     assert plain_path(r"D:\x\y.wav") == "D:/x/y.wav"
     assert plain_path("100%.wav") == "100%.wav"
+
+
+@pytest.mark.parametrize("name", ["file://[x/a.wav", "http://[x/a.wav", f"{'x/' * 3000}a.wav", f"{'x' * 3000}/a.wav"])
+def test_names_that_no_system_takes_are_found_by_their_last_part(corpus: Path, name: str) -> None:
+    assert Media(corpus).find(name, "t.eaf") == corpus / "a.wav"
+
+
+@pytest.mark.parametrize(
+    ("transcript", "sounds", "found"),
+    [
+        ("s/t.eaf", "s/t.wav t.wav s/u.wav", "s/t.wav"),
+        ("s/t.eaf", "wav/T.MP3", "wav/T.MP3"),
+        ("eaf/s1/t.eaf", "wav/s1/t.wav wav/s2/t.wav", "wav/s1/t.wav"),
+        ("t.eaf", "t.mp3 t.flac t.wav", "t.wav"),
+        ("t.eaf", "t.mp3 t.FLAC t.aac", "t.FLAC"),
+        ("t.eaf", "t.mp3 t.m4a", "t.m4a"),
+        ("t.1.eaf", "t.1.wav t.wav", "t.1.wav"),
+        ("día.eaf", unicodedata.normalize("NFD", "día.wav"), unicodedata.normalize("NFD", "día.wav")),
+        ("t.eaf", "s/t.wav u/t.wav", None),
+        ("t.eaf", "tt.wav t.txt", None),
+    ],
+)
+def test_sound_like_a_transcript(tmp_path: Path, transcript: str, sounds: str, found: str | None) -> None:
+    for name in sounds.split():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    if found is None:
+        with pytest.raises(
+            DataError, match=r"t\.eaf: (its sound may be .*s/t\.wav or |no sound file called t lies in)"
+        ):
+            Media(tmp_path).like(tmp_path / transcript)
+    else:
+        assert Media(tmp_path).like(tmp_path / transcript) == tmp_path / found
+
+
+def test_sound_like_a_transcript_may_lie_in_a_folder_that_is_named(tmp_path: Path) -> None:
+    for name in ("data/t.eaf", "other/t.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match="--audio-root"):
+        Media(tmp_path / "data").like(tmp_path / "data/t.eaf")
+    assert Media(tmp_path / "data", [tmp_path / "other"]).like(tmp_path / "data/t.eaf") == tmp_path / "other/t.wav"
+    (tmp_path / "data/t.wav").symlink_to(tmp_path / "other/t.wav")
+    with pytest.raises(DataError, match=r"t\.wav lies outside .*--audio-root"):
+        Media(tmp_path / "data").like(tmp_path / "data/t.eaf")

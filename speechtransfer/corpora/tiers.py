@@ -141,7 +141,8 @@ def choose(data: str, tiers: Sequence[Tier], default: Callable[[Sequence[Tier]],
         )
     for pattern in choice.patterns:
         if not any(choice.fits(tier, pattern) for tier in tiers):
-            raise DataError(f"{path}: no {choice.by} of its tiers is {pattern!r}. {_listed(tiers)}")
+            what = "name" if choice.by == "tier" else "type"
+            raise DataError(f"{path}: none of its tiers has the {what} {pattern!r}. {_listed(tiers)}")
     if not choice.patterns:
         raise DataError(f"{data}: names no {choice.by} after the '='. {_listed(tiers)}")
     return [tier for tier in tiers if any(choice.fits(tier, pattern) for pattern in choice.patterns)]
