@@ -21,7 +21,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     0: ("events", "files", "manifest", "ngram", "overrides", "score", "text"),
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
-        *("lexicon", "listening", "splits", "trimming", "weights"),
+        *("lexicon", "listening", "splits", "symptoms", "trimming", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),

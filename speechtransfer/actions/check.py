@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.doctor import examine
 from speechtransfer.encoders import support_rows
 from speechtransfer.files import write_lines
-from speechtransfer.manifest import Manifest, ledger_counts
+from speechtransfer.manifest import Manifest, Utterance, ledger_counts
 from speechtransfer.offers import offers
 from speechtransfer.sources import DEFAULT_SOURCE
+from speechtransfer.symptoms import Symptom, paired, written
 from speechtransfer.text import TextContract
 
 #: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
@@ -28,8 +30,8 @@ _CHECK_RATE = 16_000
 def check(console: Console, data: str, format: str | None, audio_roots: Sequence[Path], out: Path | None) -> int:
     """Examine a data set; exit status 1 where training is forbidden."""
     console.print(f"{data}: read as {format or detect(data)}")
-    manifest = load_corpus(data, format, audio_roots)
-    examined = examine(manifest, Recordings(_CHECK_RATE), TextContract(), "text" if _has_text(manifest) else "label")
+    manifest, recordings = load_corpus(data, format, audio_roots), Recordings(_CHECK_RATE)
+    examined = examine(manifest, recordings, TextContract(), "text" if _has_text(manifest) else "label")
     table = Table("split", "utterances", "minutes")
     for name, seconds in examined.seconds.items():
         count = sum((row.split or "all") == name for row in examined.manifest)
@@ -37,8 +39,16 @@ def check(console: Console, data: str, format: str | None, audio_roots: Sequence
     console.print(table)
     for reason, count in ledger_counts(examined.manifest.ledger).items():
         console.print(f"{count:6d}  {escape(reason)}")
+    usable = examined.manifest.rows
+    symptoms = [*written(usable), *paired(usable, [recordings.seconds(row) for row in usable])]
+    for kind, count in Counter(one.kind for one in symptoms).most_common():
+        first = next(one for one in symptoms if one.kind == kind)
+        console.print(f"{count:6d}  doubtful: {escape(f'{kind}, such as {first.detail} ({Path(first.id).name})')}")
     if out is not None:
-        verdicts = [{"verdict": "ok", "audio": row.id, "split": row.split} for row in examined.manifest]
+        doubts: dict[str, list[Symptom]] = defaultdict(list)
+        for one in symptoms:
+            doubts[one.id].append(one)
+        verdicts = [_verdict(row, doubts[row.id]) for row in usable]
         verdicts += [
             {"verdict": "drop" if row.action == "dropped" else "warn", **_plain(row)}
             for row in examined.manifest.ledger
@@ -47,6 +57,12 @@ def check(console: Console, data: str, format: str | None, audio_roots: Sequence
     for error in examined.errors:
         console.print(f"error: {escape(error)}", style="bold red")
     return 1 if examined.errors else 0
+
+
+def _verdict(row: Utterance, symptoms: Sequence[Symptom]) -> dict[str, Any]:
+    told = [{"kind": one.kind, "detail": one.detail} for one in symptoms]
+    verdict = {"verdict": "warn" if told else "ok", "audio": row.id, "split": row.split}
+    return verdict | ({"doubts": told} if told else {})
 
 
 def _plain(row: Any) -> dict[str, Any]:
