@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Media:
         """
         given = plain_path(name)
         near = beside or self.base
-        if "\0" not in given and not _is_foreign(given) and (near / given).is_file():
+        if not _is_foreign(given) and os.path.isfile(near / given):  # unlike Path's, false of any impossible name
             try:
                 return resolve_inside(str(near / given), self.base, self.roots, where)
             except DataError:
@@ -74,7 +75,10 @@ class Media:
 def plain_path(name: str) -> str:
     """A path with slashes, without the scheme of a ``file:`` URL and its percent signs."""
     if name.lower().startswith("file:"):
-        parts = urlsplit(name)
+        try:
+            parts = urlsplit(name)
+        except ValueError:  # brackets that are no IPv6 address
+            return name.replace("\\", "/")
         # file:///C:/a.wav, file:/C:/a.wav and file://server/share/a.wav are all met.
         name = unquote(f"//{parts.netloc}{parts.path}" if parts.netloc else parts.path)
         if len(name) > 2 and name[0] == "/" and name[2] == ":":
