@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechtransfer.corpora import asterisk, debian, fillets, folder, tables, tuxpaint
+from speechtransfer.corpora import asterisk, debian, fillets, folder, tables, tuxpaint, voice_tsv
 from speechtransfer.corpora.contract import Importer
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest, read_manifest
@@ -38,6 +38,7 @@ IMPORTERS: dict[str, Importer] = {
         _load_manifest,
     ),
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
+    "commonvoice": voice_tsv.IMPORTER,
     "table": tables.IMPORTER,
     "classes": folder.IMPORTER,
 }

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from speechtransfer.corpora.contract import Importer, is_sound, walk
+from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, is_sound, walk
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance, resolve_inside
 
@@ -26,7 +26,6 @@ COLUMNS = {
 
 _NAMES = ("metadata.csv", "metadata.tsv")
 _SUFFIXES = (".csv", ".tsv")
-_SPLIT_ALIASES = dict.fromkeys(("valid", "validation", "val"), "dev")
 
 
 def recognises(data: str) -> bool:
@@ -156,7 +155,7 @@ def _utterance(
         label=values.get("label"),
         speaker=values.get("speaker"),
         language=values.get("language", language),
-        split=_SPLIT_ALIASES.get(split, split) if split else None,
+        split=SPLIT_NAMES.get(split, split) if split else None,
     )
 
 
