@@ -79,6 +79,8 @@ WITHIN_A_LAYER = {
     ("__main__", "cli"): "python -m",
     ("corpora.prose", "corpora.debian"): "a package of text is fetched like one of sound",
     ("corpora.clips", "corpora.media"): "clips are found as all sound is",
+    ("corpora.kaldi", "corpora.iso639"): "utt2lang names languages",
+    ("corpora.kaldi", "corpora.media"): "wav.scp has the paths of another machine",
     ("corpora.voice_tsv", "corpora.clips"): "it keeps its clips in one folder",
     ("corpora.voice_tsv", "corpora.delimited"): "its tables have a header",
     ("corpora.voice_tsv", "corpora.iso639"): "it names languages by their locale",

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechtransfer.corpora import asterisk, debian, fillets, folder, tables, tuxpaint, voice_tsv
+from speechtransfer.corpora import (
+    asterisk,
+    debian,
+    fillets,
+    folder,
+    kaldi,
+    mswc,
+    speechcommands,
+    tables,
+    tuxpaint,
+    voice_tsv,
+)
 from speechtransfer.corpora.contract import Importer
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest, read_manifest
@@ -39,6 +50,7 @@ IMPORTERS: dict[str, Importer] = {
     ),
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
     "commonvoice": voice_tsv.IMPORTER,
+    "kaldi": kaldi.IMPORTER,
     "table": tables.IMPORTER,
     "classes": folder.IMPORTER,
 }
