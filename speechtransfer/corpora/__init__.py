@@ -51,6 +51,8 @@ IMPORTERS: dict[str, Importer] = {
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
     "commonvoice": voice_tsv.IMPORTER,
     "kaldi": kaldi.IMPORTER,
+    "mswc": mswc.IMPORTER,
+    "speechcommands": speechcommands.IMPORTER,
     "table": tables.IMPORTER,
     "classes": folder.IMPORTER,
 }
