@@ -136,7 +136,7 @@ def test_directories_that_cannot_be_used(tmp_path: Path, files: dict[str, str], 
 def test_a_directory_without_text(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"text: cannot be read \(No such file"):
         corpora.load(directory(tmp_path, wav="a a.wav\n"))
-    with pytest.raises(DataError, match="neither it nor a folder in it holds wav.scp"):
+    with pytest.raises(DataError, match=r"neither it nor a folder in it holds wav\.scp"):
         corpora.load(str(tmp_path / "missing"), "kaldi")
 
 

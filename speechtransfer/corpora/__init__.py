@@ -13,7 +13,9 @@ from speechtransfer.corpora import (
     fillets,
     folder,
     kaldi,
+    lists,
     mswc,
+    sidecar,
     speechcommands,
     tables,
     tuxpaint,
@@ -53,6 +55,8 @@ IMPORTERS: dict[str, Importer] = {
     "kaldi": kaldi.IMPORTER,
     "mswc": mswc.IMPORTER,
     "speechcommands": speechcommands.IMPORTER,
+    "sidecar": sidecar.IMPORTER,
+    "list": lists.IMPORTER,
     "table": tables.IMPORTER,
     "classes": folder.IMPORTER,
 }
