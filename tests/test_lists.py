@@ -154,6 +154,7 @@ def test_links_out_of_the_folder_need_leave(tmp_path: Path) -> None:
         ("rec_1|habari|habari\nrec_2|la|la\nrec_10|pole|pole\n", "metadata.csv"),
         ('rec_1,habari\nrec_2,"la, la"\n10,pole\n', "list.csv"),
         ("rec_1\thabari\nrec_2\tla la\n10\tpole\n", "list.txt"),
+        ("file;text\nrec_1.wav;habari\nrec_2.wav;la la\n", "table.csv"),
     ],
 )
 def test_damaged_lists_end_in_a_manifest_or_one_message(tmp_path: Path, content: str, name: str, seed: int) -> None:

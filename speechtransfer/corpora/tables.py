@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def _utterance(
     if "audio" not in values:
         raise DataError(f"{where}: names no sound file.")
     audio = resolve_inside(values["audio"], base, roots, where)
-    if not audio.is_file():
+    if not os.path.isfile(audio):  # unlike Path's, false of a name that no file can have
         raise DataError(f"{where}: {values['audio']} does not exist. Correct the row or add the file.")
     start, end = (_seconds(values.get(field), where) for field in ("start", "end"))
     if end is not None and end <= (start or 0.0):
