@@ -148,11 +148,11 @@ def test_tables_that_cannot_be_read(tmp_path: Path, content: str | bytes, messag
         corpora.load(data)
 
 
-def test_without_a_table_of_validated_clips_it_is_none(tmp_path: Path) -> None:
+def test_clips_that_nobody_validated_are_not_learnt_from(tmp_path: Path) -> None:
     data = release(tmp_path, {"other": [("b", "x", "a")]})
-    assert corpora.detect(data) == "classes"
+    assert corpora.detect(data) == "commonvoice"
     with pytest.raises(DataError, match=r"holds none of train\.tsv, .*validated\.tsv"):
-        corpora.load(data, "commonvoice")
+        corpora.load(data)
 
 
 def test_no_clip_outside_the_folder_is_read(tmp_path: Path) -> None:

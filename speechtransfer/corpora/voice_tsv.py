@@ -14,15 +14,14 @@ from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance
 
 _VALIDATED = "validated"
 _NOT_VALIDATED = ("invalidated", "other")
+_TABLES = (*SPLITS, _VALIDATED, *_NOT_VALIDATED)
 _COLUMNS = ("client_id", "path", "sentence")
-
-_Tables = Mapping[str, list[Record]]
 
 
 def recognises(data: str) -> bool:
-    """Whether DATA is a folder that holds ``clips/`` and a table of validated clips or of a split."""
+    """Whether DATA is a folder that holds ``clips/`` and a table of a release."""
     folder = Path(data)
-    return (folder / "clips").is_dir() and any((folder / f"{name}.tsv").is_file() for name in (*SPLITS, _VALIDATED))
+    return (folder / "clips").is_dir() and any((folder / f"{name}.tsv").is_file() for name in _TABLES)
 
 
 def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None = None) -> Manifest:
@@ -42,7 +41,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
             or no row that can be used.
     """
     base = Path(data).resolve()
-    named = {name: base / f"{name}.tsv" for name in (*SPLITS, _VALIDATED, *_NOT_VALIDATED)}
+    named = {name: base / f"{name}.tsv" for name in _TABLES}
     tables = {name: read_records(path, "\t", _COLUMNS) for name, path in named.items() if path.is_file()}
     if not tables.keys() - set(_NOT_VALIDATED):
         raise DataError(f"{data}: holds none of {', '.join(f'{name}.tsv' for name in (*SPLITS, _VALIDATED))}.")
@@ -78,7 +77,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     return Manifest(tuple(rows), tuple(ledger))
 
 
-def _given(tables: _Tables) -> Iterator[tuple[Record, str | None, str | None]]:
+def _given(tables: Mapping[str, list[Record]]) -> Iterator[tuple[Record, str | None, str | None]]:
     """Each row of a split, each further row that was validated, the split that it is for, and why it is left out."""
     splits = [name for name in SPLITS if name in tables]
     for split in splits:
