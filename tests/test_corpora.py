@@ -210,6 +210,7 @@ def test_rows_without_text_and_files_without_row_are_in_the_ledger(tmp_path: Pat
     ("content", "message"),
     [
         ("file,text\na.wav,yes\nmissing.wav,no\n", r"metadata.csv:3: missing.wav does not exist"),
+        (f"file,text\n{'9' * 300}.wav,yes\n", r"metadata.csv:2: 9+.wav does not exist"),
         ("file,text\n../a.wav,yes\n", r"metadata.csv:2: .*--audio-root"),
         ("file,text\n/etc/passwd,yes\n", r"metadata.csv:2: .*--audio-root"),
         ("file,text\n,yes\n", r"metadata.csv:2: names no sound file"),

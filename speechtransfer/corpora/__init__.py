@@ -7,7 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechtransfer.corpora import asterisk, debian, elan, fillets, folder, praat, tables, tuxpaint
+from speechtransfer.corpora import (
+    asterisk,
+    debian,
+    elan,
+    fillets,
+    folder,
+    kaldi,
+    lists,
+    mswc,
+    praat,
+    sidecar,
+    speechcommands,
+    tables,
+    tuxpaint,
+    voice_tsv,
+)
 from speechtransfer.corpora.contract import Importer
 from speechtransfer.corpora.tiers import parted
 from speechtransfer.errors import DataError
@@ -39,9 +54,15 @@ IMPORTERS: dict[str, Importer] = {
         _load_manifest,
     ),
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
-    "table": tables.IMPORTER,
+    "commonvoice": voice_tsv.IMPORTER,
+    "kaldi": kaldi.IMPORTER,
+    "mswc": mswc.IMPORTER,
+    "speechcommands": speechcommands.IMPORTER,
     "elan": elan.IMPORTER,
     "praat": praat.IMPORTER,
+    "sidecar": sidecar.IMPORTER,
+    "list": lists.IMPORTER,
+    "table": tables.IMPORTER,
     "classes": folder.IMPORTER,
 }
 """By name, in the order in which they are asked whether DATA is theirs."""

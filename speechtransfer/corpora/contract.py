@@ -11,7 +11,7 @@ from pathlib import Path
 
 from speechtransfer import audio
 from speechtransfer.errors import AudioError, DataError, TextError
-from speechtransfer.manifest import LedgerRow, Manifest, Utterance
+from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance
 from speechtransfer.text import TextContract
 
 SOUND_SUFFIXES = frozenset(
@@ -19,6 +19,9 @@ SOUND_SUFFIXES = frozenset(
     | {".gsm", ".w64", ".webm", ".wma", ".3gp"}
 )
 """File name endings, in lower case, that are taken for sound; everything else is not opened."""
+
+SPLIT_NAMES = {name: name for name in SPLITS} | dict.fromkeys(("valid", "validation", "val"), "dev")
+"""What splits are called elsewhere -> their names here."""
 
 # What makes a text differ from what is said. The first that matches is the reason.
 _FAULTS = (
@@ -179,7 +182,7 @@ def too_fast(path: Path, text: str, fastest: float) -> str | None:
         seconds = audio.probe(path).seconds
     except AudioError:
         return None  # what is wrong with it is for the doctor to say
-    count = len(_words(text))
+    count = len(words(text))
     if count <= fastest * seconds:
         return None
     return f"the clip is too short for its text: {count} characters in {seconds:.2f} s: {text}"
@@ -189,7 +192,7 @@ def _repeated(texts: Mapping[Path, str]) -> dict[Path, str]:
     """Why to drop each clip that decodes to the very samples of another."""
     reasons = {}
     for first, *others in _alike(texts):
-        said = {_words(texts[path]): texts[path] for path in (first, *others)}
+        said = {words(texts[path]): texts[path] for path in (first, *others)}
         if len(said) > 1:
             reason = f"the same sound has different texts: {' | '.join(said.values())}"
             reasons.update(dict.fromkeys((first, *others), reason))
@@ -215,7 +218,8 @@ def _alike(paths: Iterable[Path]) -> list[list[Path]]:
     return [group for group in contents.values() if len(group) > 1]
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
+    """What is said of a text, by the text contract: two texts with the same words are one prompt."""
     try:
         return TextContract(digits="keep").apply(text)
     except TextError:

@@ -107,8 +107,8 @@ def plain_path(name: str) -> str:
     if name.lower().startswith("file:"):
         try:
             parts = urlsplit(name)
-        except ValueError:  # such as file://[x, which is no address
-            return name
+        except ValueError:  # brackets that are no IPv6 address
+            return name.replace("\\", "/")
         # file:///C:/a.wav, file:/C:/a.wav and file://server/share/a.wav are all met.
         name = unquote(f"//{parts.netloc}{parts.path}" if parts.netloc else parts.path)
         if len(name) > 2 and name[0] == "/" and name[2] == ":":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from speechtransfer.corpora.contract import Importer, is_sound, walk
+from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, is_sound, walk
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance, resolve_inside
 
@@ -26,7 +27,6 @@ COLUMNS = {
 
 _NAMES = ("metadata.csv", "metadata.tsv")
 _SUFFIXES = (".csv", ".tsv")
-_SPLIT_ALIASES = dict.fromkeys(("valid", "validation", "val"), "dev")
 
 
 def recognises(data: str) -> bool:
@@ -142,7 +142,7 @@ def _utterance(
     if "audio" not in values:
         raise DataError(f"{where}: names no sound file.")
     audio = resolve_inside(values["audio"], base, roots, where)
-    if not audio.is_file():
+    if not os.path.isfile(audio):  # unlike Path's, false of a name that no file can have
         raise DataError(f"{where}: {values['audio']} does not exist. Correct the row or add the file.")
     start, end = (_seconds(values.get(field), where) for field in ("start", "end"))
     if end is not None and end <= (start or 0.0):
@@ -156,7 +156,7 @@ def _utterance(
         label=values.get("label"),
         speaker=values.get("speaker"),
         language=values.get("language", language),
-        split=_SPLIT_ALIASES.get(split, split) if split else None,
+        split=SPLIT_NAMES.get(split, split) if split else None,
     )
 
 

@@ -92,10 +92,16 @@ def parted(data: str) -> tuple[str, Choice | None]:
 
 
 def holds(data: str, suffix: str) -> bool:
-    """Whether DATA is a file whose name ends so, or a folder with such a file anywhere below."""
-    path = Path(parted(data)[0])
+    """Whether DATA is a file whose name ends so, or a folder with such a file anywhere below.
+
+    A folder with a table of utterances is the table's, unless tiers are asked for.
+    """
+    name, choice = parted(data)
+    path = Path(name)
     if path.is_file():
         return path.suffix.lower() == suffix
+    if choice is None and any((path / table).is_file() for table in ("metadata.csv", "metadata.tsv")):
+        return False
     for _, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if any(name.lower().endswith(suffix) and not name.startswith(".") for name in names):
