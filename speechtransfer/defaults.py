@@ -8,6 +8,7 @@ from speechtransfer.batches import BatchSettings
 from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.spotting import Keywords
+from speechtransfer.textsettings import usual_contract
 from speechtransfer.transfer import Rule, Transfer
 
 #: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
@@ -45,4 +46,4 @@ def defaults(data: str, source: str, family: str, language: str | None, task: st
     else:
         settings = FitSettings(epochs=30, lr=1e-3)
         usual = Recipe("adapt", (data,), source, family, language=language, transfer=whole, settings=settings)
-    return replace(usual, language_model=_NGRAM)
+    return replace(usual, language_model=_NGRAM, contract=usual_contract(language))

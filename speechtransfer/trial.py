@@ -202,8 +202,10 @@ def read_outcome(folder: Path) -> Outcome:
     metrics = read_json(folder / "metrics.json")
     scores = {}
     for path in sorted((folder / "predictions").glob("*.jsonl")):
-        found = (score_labels if metrics["task"] == "keywords" else score_transcriptions)(read_predictions(path))
-        scores[path.stem] = replace(found, notes=tuple(metrics.get(path.stem, {}).get("notes", ())))
+        rows, before = read_predictions(path), metrics.get(path.stem, {"wer": {}})
+        keywords = metrics["task"] == "keywords"
+        found = score_labels(rows) if keywords else score_transcriptions(rows, words="wer" in before)
+        scores[path.stem] = replace(found, notes=tuple(before.get("notes", ())))
     return Outcome(scores, metrics)
 
 

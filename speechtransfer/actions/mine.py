@@ -21,6 +21,7 @@ from speechtransfer.manifest import Manifest
 from speechtransfer.mining import Cutting, Mined, require_room, told
 from speechtransfer.mining import mine as cut_clips
 from speechtransfer.text import TextContract
+from speechtransfer.textsettings import usual_contract
 
 if TYPE_CHECKING:
     from speechtransfer.keyword_verbs import Mine
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 def mine(console: Console, request: Mine) -> int:
     """Cut the words that are asked for; with none asked for, list those of the corpus."""
     if not request.words:
-        return _list(console, _loaded(console, request), request.least_count)
+        return _list(
+            console,
+            _loaded(console, request),
+            request.least_count,
+            usual_contract(request.language).contract(request.language),
+        )
     if request.run is None or request.out is None:
         missing = "--run, the run folder of a recogniser" if request.run is None else "--out, the folder to write"
         raise SettingsError(f"mine --words needs {missing}. Without --words it lists the corpus's words.")
@@ -59,9 +65,8 @@ def _loaded(console: Console, request: Mine) -> Manifest:
     return load_corpus(request.corpus, request.format, request.audio_root, request.language)
 
 
-def _list(console: Console, manifest: Manifest, least: int) -> int:
+def _list(console: Console, manifest: Manifest, least: int, contract: TextContract) -> int:
     """Words said at least so often, the commonest first."""
-    contract = TextContract()
     rows = legible(manifest, contract)
     words = [one for one in counted(rows, contract) if one.occurrences >= least]
     if not words:
