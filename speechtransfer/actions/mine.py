@@ -43,6 +43,7 @@ def mine(console: Console, request: Mine) -> int:
     require_room(request.out)
     model = load_model(request.run)
     contract = recognisers(model.objective)[0].vocabulary.contract
+    _require_words(contract)
     asked = [word.strip() for given in request.words for word in given.split(",")]
     words = wanted(filter(None, asked), contract)
     manifest = legible(_loaded(console, request), contract)
@@ -67,6 +68,7 @@ def _loaded(console: Console, request: Mine) -> Manifest:
 
 def _list(console: Console, manifest: Manifest, least: int, contract: TextContract) -> int:
     """Words said at least so often, the commonest first."""
+    _require_words(contract)
     rows = legible(manifest, contract)
     words = [one for one in counted(rows, contract) if one.occurrences >= least]
     if not words:
@@ -81,6 +83,14 @@ def _list(console: Console, manifest: Manifest, least: int, contract: TextContra
         f"{len(words)} words are said {least} times or more; choose some with --words a,b --run RUN --out OUT"
     )
     return 0
+
+
+def _require_words(contract: TextContract) -> None:
+    if not contract.has_words:
+        raise SettingsError(
+            f"{contract.language}: spaces separate no words in its writing, and mine finds words between spaces. "
+            "Divide the transcripts' words by spaces, then adapt and mine by the plain rules (contract.rules=plain)."
+        )
 
 
 def _tell(console: Console, mined: Mined, least: int) -> None:
