@@ -98,6 +98,7 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         recipe,
         data=(synthetic,),
         language="eng",
+        contract=replace(recipe.contract, marks="keep"),  # English has none to strip
         tests={},
         train_minutes=None,
         train_clips=None,

@@ -49,6 +49,8 @@ class Check:
     """A manifest, a folder, or a name such as debian:asterisk-ru."""
     format: str | None = None
     """The format, where it is not to be found out."""
+    language: str | None = None
+    """ISO 639-3 code of the data."""
     audio_root: tuple[Path, ...] = ()
     """Folders outside DATA that audio may lie in."""
     out: Path | None = None
@@ -58,7 +60,7 @@ class Check:
         """Exit status 1 where training is forbidden."""
         from speechtransfer.actions.check import check
 
-        return check(console, self.data, self.format, self.audio_root, self.out)
+        return check(console, self.data, self.format, self.audio_root, self.out, self.language)
 
 
 @dataclass(frozen=True)

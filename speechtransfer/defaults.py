@@ -9,6 +9,7 @@ from speechtransfer.batches import BatchSettings
 from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.spotting import Keywords
+from speechtransfer.textsettings import usual_contract
 from speechtransfer.transfer import Rule, Transfer
 
 TaskName = Literal["ctc", "keywords", "grades"]
@@ -47,4 +48,4 @@ def defaults(data: str, source: str, family: str, language: str | None, task: Ta
     else:
         settings = FitSettings(epochs=30, lr=1e-3)
         usual = Recipe("adapt", (data,), source, family, language=language, transfer=whole, settings=settings)
-    return replace(usual, language_model=_NGRAM)
+    return replace(usual, language_model=_NGRAM, contract=usual_contract(language))

@@ -23,6 +23,7 @@ from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
+from speechtransfer.textsettings import ContractSettings
 from speechtransfer.transfer import Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
 
@@ -104,6 +105,7 @@ class Recipe:
             its test part false accepts are counted.
         texts: text without sound (a file, a folder of ``.txt`` files, ``debian:fortunes-ru``), on which a second
             n-gram is counted; what is a prompt of dev or a test is left out.
+        contract: what transcripts pass before training, scoring and use.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Recipe:
     negatives: tuple[str, ...] = ()
     draws: int = 1
     texts: tuple[str, ...] = ()
+    contract: ContractSettings = field(default_factory=ContractSettings)
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.

@@ -430,10 +430,10 @@ def unseen_floor(references: Sequence[str], known: Collection[str], seed: int = 
     return error_rate(missed, [len(one) for one in references], range(len(references)), seed)
 
 
-def score_transcriptions(rows: Sequence[Transcription], seed: int = 0) -> Scores:
-    """CER and WER of a test set, with each utterance's character edits."""
+def score_transcriptions(rows: Sequence[Transcription], seed: int = 0, words: bool = True) -> Scores:
+    """CER and, where spaces separate words, WER of a test set, with each utterance's character edits."""
     pairs, groups = [(row.reference, row.hypothesis) for row in rows], [row.group for row in rows]
-    measured = {"cer": character_errors(pairs), "wer": word_errors(pairs)}
+    measured = {"cer": character_errors(pairs)} | ({"wer": word_errors(pairs)} if words else {})
     metrics = {name: error_rate(one.errors, one.counts, groups, seed) for name, one in measured.items()}
     return Scores(metrics, _rows(rows, measured["cer"]))
 

@@ -45,6 +45,7 @@ class Corpus:
         task: ``ctc``, ``keywords`` or ``grades``.
         negatives: speech without any of the keywords, examined; None where there is none.
         prose: text without sound, for a recogniser's language model.
+        contract: what transcripts pass before they are compared or learnt.
     """
 
     manifest: Manifest
@@ -54,11 +55,7 @@ class Corpus:
     task: str = "ctc"
     negatives: Manifest | None = None
     prose: Prose = field(default_factory=lambda: Prose(()))
-
-    @property
-    def contract(self) -> TextContract:
-        """What transcripts pass before they are compared."""
-        return TextContract()
+    contract: TextContract = field(default_factory=TextContract)
 
     def prompt(self, row: Utterance) -> str:
         """What must not cross splits: the text after the contract; of labels, one and the same sound."""
@@ -78,17 +75,20 @@ def open_corpus(
 
     Raises:
         DataError: nothing usable, or an unusable test row.
+        SettingsError: rules of a language that is not named.
+        TextError: rules that the language has not.
     """
+    contract = recipe.contract.contract(recipe.language)
     recordings, learnt = Recordings(sample_rate), FIELDS[recipe.task]
     loaded = _joined([load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data])
     rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in loaded)
-    manifest = require(examine(Manifest(rows, loaded.ledger), recordings, TextContract(), learnt))
+    manifest = require(examine(Manifest(rows, loaded.ledger), recordings, contract, learnt))
     tests: dict[str, Manifest] = {}
     lost: list[LedgerRow] = []
     for name, data in recipe.tests.items():
         further = load_corpus(data, None, audio_roots, recipe.language)
         marked = tuple(replace(_with_speaker(row, recipe.speaker_pattern), split=name) for row in further)
-        tests[name] = require(examine(Manifest(marked), recordings, TextContract(), learnt))
+        tests[name] = require(examine(Manifest(marked), recordings, contract, learnt))
         # What the importer could not use of it was never a test row; it is in the ledger all the same.
         lost += [replace(line, where=line.where or f"further test {name}") for line in further.ledger]
     # Who speaks in one scene speaks in others: where rows name their scene, that is what stays together.
@@ -97,10 +97,10 @@ def open_corpus(
     negatives = None
     if recipe.negatives:
         without = _joined([load_corpus(name, None, audio_roots) for name in recipe.negatives])
-        negatives = require(examine(without, recordings, TextContract(), "audio"))
+        negatives = require(examine(without, recordings, contract, "audio"))
     whole = Manifest(manifest.rows, (*manifest.ledger, *lost))
-    prose = read_prose(recipe.texts, TextContract())
-    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose)
+    prose = read_prose(recipe.texts, contract)
+    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose, contract)
 
 
 def _joined(loaded: Sequence[Manifest]) -> Manifest:
@@ -172,7 +172,7 @@ def _recognisers(rows: Sequence[Utterance], recipe: Recipe, prose: Sequence[str]
 
     def recogniser(language: str | None) -> Ctc:
         own = [row.text for row in rows if row.text and language in (None, row.language)]
-        vocabulary = Vocabulary.from_texts(own)
+        vocabulary = Vocabulary.from_texts(own, recipe.contract.contract(recipe.language))
         texts, order = map(vocabulary.contract.apply, own), recipe.language_model
         model = CharacterNgram.from_texts(texts, order) if order else None
         written = [text for text in prose if not vocabulary.unseen([text])]

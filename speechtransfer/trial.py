@@ -209,8 +209,10 @@ def read_outcome(folder: Path) -> Outcome:
     metrics = read_json(folder / "metrics.json")
     scores = {}
     for path in sorted((folder / "predictions").glob("*.jsonl")):
-        found = _SCORERS[metrics["task"]](read_predictions(path))
-        scores[path.stem] = replace(found, notes=tuple(metrics.get(path.stem, {}).get("notes", ())))
+        rows, before = read_predictions(path), metrics.get(path.stem, {})
+        wordless = "cer" in before and "wer" not in before  # a language without spaces between words
+        found = score_transcriptions(rows, words=False) if wordless else _SCORERS[metrics["task"]](rows)
+        scores[path.stem] = replace(found, notes=tuple(before.get("notes", ())))
     return Outcome(scores, metrics)
 
 

@@ -18,10 +18,10 @@ PACKAGE = ROOT / "speechtransfer"
 #: A module imports from lower layers only. A folder is one entry: its members know its contract, not each other.
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
-    0: ("events", "files", "manifest", "ngram", "overrides", "score", "text"),
+    0: ("events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text"),
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
-        *("lexicon", "listening", "splits", "symptoms", "trimming", "weights"),
+        *("lexicon", "listening", "splits", "symptoms", "textsettings", "trimming", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
@@ -39,6 +39,8 @@ WITHIN_A_LAYER = {
     ("manifest", "files"): "a manifest is written atomically",
     ("decode", "ctc"): "both know how many frames a text needs",
     ("features", "frames"): "a front end masks by length",
+    ("text", "languages"): "a contract may be a language's",
+    ("text", "numerals"): "it may write numbers out",
     ("listening", "audio"): "a file is examined before it is listened to",
     ("transfer", "model"): "surgery yields a model",
     ("practice", "batches"): "what an item draws depends on its name alone, everywhere",
@@ -146,11 +148,13 @@ HOMES: dict[str, tuple[str, ...]] = {
     "peft": ("graft", "transfer"),
     "pytorch_metric_learning": ("objectives",),
     "tyro": ("cli", "keyword_verbs"),
+    "num2words": ("numerals",),
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("bucketing", "episodes", "errors", "events", "files", "lexicon"), frozenset()),
-    **dict.fromkeys(("manifest", "overrides", "splits"), frozenset()),
+    **dict.fromkeys(("bucketing", "episodes", "errors", "events", "files", "languages"), frozenset()),
+    **dict.fromkeys(("lexicon", "manifest", "overrides", "splits", "textsettings"), frozenset()),
+    "numerals": frozenset({"num2words", "regex"}),
     "ngram": frozenset({"numpy"}),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),

@@ -21,17 +21,25 @@ from speechtransfer.manifest import Manifest, Utterance, ledger_counts
 from speechtransfer.offers import offers
 from speechtransfer.sources import DEFAULT_SOURCE
 from speechtransfer.symptoms import Symptom, paired, written
-from speechtransfer.text import TextContract
+from speechtransfer.textsettings import usual_contract
 
 #: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
 _CHECK_RATE = 16_000
 
 
-def check(console: Console, data: str, format: str | None, audio_roots: Sequence[Path], out: Path | None) -> int:
+def check(
+    console: Console,
+    data: str,
+    format: str | None,
+    audio_roots: Sequence[Path],
+    out: Path | None,
+    language: str | None = None,
+) -> int:
     """Examine a data set; exit status 1 where training is forbidden."""
     console.print(f"{data}: read as {format or detect(data)}")
-    manifest, recordings = load_corpus(data, format, audio_roots), Recordings(_CHECK_RATE)
-    examined = examine(manifest, recordings, TextContract(), "text" if _has_text(manifest) else "label")
+    manifest, recordings = load_corpus(data, format, audio_roots, language), Recordings(_CHECK_RATE)
+    contract = usual_contract(language).contract(language)
+    examined = examine(manifest, recordings, contract, "text" if _has_text(manifest) else "label")
     table = Table("split", "utterances", "minutes")
     for name, seconds in examined.seconds.items():
         count = sum((row.split or "all") == name for row in examined.manifest)

@@ -21,6 +21,7 @@ from speechtransfer.manifest import Manifest
 from speechtransfer.mining import Cutting, Mined, require_room, told
 from speechtransfer.mining import mine as cut_clips
 from speechtransfer.text import TextContract
+from speechtransfer.textsettings import usual_contract
 
 if TYPE_CHECKING:
     from speechtransfer.keyword_verbs import Mine
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 def mine(console: Console, request: Mine) -> int:
     """Cut the words that are asked for; with none asked for, list those of the corpus."""
     if not request.words:
-        return _list(console, _loaded(console, request), request.least_count)
+        return _list(
+            console,
+            _loaded(console, request),
+            request.least_count,
+            usual_contract(request.language).contract(request.language),
+        )
     if request.run is None or request.out is None:
         missing = "--run, the run folder of a recogniser" if request.run is None else "--out, the folder to write"
         raise SettingsError(f"mine --words needs {missing}. Without --words it lists the corpus's words.")
@@ -37,6 +43,7 @@ def mine(console: Console, request: Mine) -> int:
     require_room(request.out)
     model = load_model(request.run)
     contract = recognisers(model.objective)[0].vocabulary.contract
+    _require_words(contract)
     asked = [word.strip() for given in request.words for word in given.split(",")]
     words = wanted(filter(None, asked), contract)
     manifest = legible(_loaded(console, request), contract)
@@ -59,9 +66,9 @@ def _loaded(console: Console, request: Mine) -> Manifest:
     return load_corpus(request.corpus, request.format, request.audio_root, request.language)
 
 
-def _list(console: Console, manifest: Manifest, least: int) -> int:
+def _list(console: Console, manifest: Manifest, least: int, contract: TextContract) -> int:
     """Words said at least so often, the commonest first."""
-    contract = TextContract()
+    _require_words(contract)
     rows = legible(manifest, contract)
     words = [one for one in counted(rows, contract) if one.occurrences >= least]
     if not words:
@@ -76,6 +83,14 @@ def _list(console: Console, manifest: Manifest, least: int) -> int:
         f"{len(words)} words are said {least} times or more; choose some with --words a,b --run RUN --out OUT"
     )
     return 0
+
+
+def _require_words(contract: TextContract) -> None:
+    if not contract.has_words:
+        raise SettingsError(
+            f"{contract.language}: spaces separate no words in its writing, and mine finds words between spaces. "
+            "Divide the transcripts' words by spaces, then adapt and mine by the plain rules (contract.rules=plain)."
+        )
 
 
 def _tell(console: Console, mined: Mined, least: int) -> None:

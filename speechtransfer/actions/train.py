@@ -25,6 +25,7 @@ from speechtransfer.record import clean_commit
 from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
+from speechtransfer.text import TextContract
 from speechtransfer.trial import Outcome, peak_memory_mb
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def adapt(console: Console, request: Adapt) -> int:
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
+    _say_contract(console, corpus.contract)
     if request.texts:
         _say_prose(console, corpus.prose)
     if request.require_unseen_speakers and any(fold_task(first, corpus, 0).notes.values()):
@@ -165,6 +167,13 @@ def _say_corpus(console: Console, corpus: Corpus) -> None:
     seconds = sum(corpus.recordings.seconds(row) for row in corpus.manifest)
     dropped = sum(row.action == "dropped" for row in corpus.manifest.ledger)
     console.print(f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger")
+
+
+def _say_contract(console: Console, contract: TextContract) -> None:
+    """Whose rules the transcripts pass, where they are a language's."""
+    if contract.rules is not None:
+        told = contract.rules.told()
+        console.print(escape(f"text: rules of {contract.language} (version {contract.version}): {told}"))
 
 
 def _say_prose(console: Console, prose: Prose) -> None:

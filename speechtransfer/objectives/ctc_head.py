@@ -209,7 +209,7 @@ class Ctc(Objective):
         return align(self._layer()(frames.values), frames.lengths, targets, Vocabulary.blank)
 
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
-        """CER and WER after the text contract; intervals resample prompts.
+        """CER, and WER where spaces separate words, after the text contract; intervals resample prompts.
 
         Raises:
             TextError: a reference breaks the contract. Nothing is dropped from a test.
@@ -220,7 +220,7 @@ class Ctc(Objective):
                 raise TextError(f"{row.id}: has no transcript, so nothing can be scored on it.")
             reference = self.vocabulary.contract.apply(row.text)
             transcriptions.append(Transcription(row.id, reference, prediction.value, reference))
-        return score_transcriptions(transcriptions)
+        return score_transcriptions(transcriptions, words=self.vocabulary.contract.has_words)
 
 
 def _share(fusion: Fusion | None) -> float:

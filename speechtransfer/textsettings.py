@@ -1,0 +1,48 @@
+"""Which text contract a recipe asks for: the plain rules, or those of its language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from speechtransfer.errors import SettingsError
+from speechtransfer.languages import RULES
+from speechtransfer.text import LANGUAGE_VERSION, TextContract
+
+
+@dataclass(frozen=True)
+class ContractSettings:
+    """What a recipe asks of the text contract.
+
+    Attributes:
+        rules: ``plain``, common to all languages, or those of the recipe's ``language``.
+        marks: as the contract's; of a language's rules alone.
+        digits: the same.
+    """
+
+    rules: Literal["plain", "language"] = "plain"
+    marks: Literal["keep", "strip"] = "keep"
+    digits: Literal["refuse", "words"] = "refuse"
+
+    def contract(self, language: str | None) -> TextContract:
+        """The contract of training, scoring and use.
+
+        Raises:
+            SettingsError: rules of a language that is not named, or a choice that the plain rules have not.
+            TextError: a language without rules, or rules that leave no such choice.
+        """
+        if self.rules == "plain":
+            if self != ContractSettings():
+                raise SettingsError(
+                    "contract.marks and contract.digits are choices of a language's rules: name the language, and set "
+                    "contract.rules=language."
+                )
+            return TextContract()
+        if language is None:
+            raise SettingsError("contract.rules=language: whose? Name the language of the data.")
+        return TextContract(LANGUAGE_VERSION, digits=self.digits, language=language, marks=self.marks)
+
+
+def usual_contract(language: str | None) -> ContractSettings:
+    """A language's own rules where the table has them, and otherwise the plain ones."""
+    return ContractSettings(rules="language") if language in RULES else ContractSettings()
