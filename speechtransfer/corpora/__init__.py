@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechtransfer.corpora import asterisk, debian, elan, fillets, folder, praat, tables, tuxpaint
+from speechtransfer.corpora import asterisk, debian, elan, fillets, folder, hub, praat, tables, tuxpaint
 from speechtransfer.corpora.contract import Importer
 from speechtransfer.corpora.tiers import parted
 from speechtransfer.errors import DataError
@@ -39,6 +39,7 @@ IMPORTERS: dict[str, Importer] = {
         _load_manifest,
     ),
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
+    "hub": hub.IMPORTER,
     "table": tables.IMPORTER,
     "elan": elan.IMPORTER,
     "praat": praat.IMPORTER,
