@@ -89,6 +89,8 @@ WITHIN_A_LAYER = {
     ("corpora.hub", "corpora.hub_rows"): "its rows, in a file of their own for its length",
     ("corpora.hub_rows", "corpora.media"): "a row of a data set may name its sound",
     ("corpora.hub_rows", "corpora.tables"): "its columns are named like a table's",
+    ("corpora.lhotse_cuts", "corpora.media"): "a recording names its sound",
+    ("corpora.lhotse_cuts", "corpora.spans"): "its supervisions may be of one stretch, like annotations",
     ("corpora.praat", "corpora.media"): "a TextGrid's sound is found by its name",
     ("corpora.praat", "corpora.spans"): "its intervals become rows like ELAN's",
     ("corpora.praat", "corpora.tiers"): "its tiers are chosen like ELAN's",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechtransfer.corpora import asterisk, debian, elan, fillets, folder, hub, praat, tables, tuxpaint
+from speechtransfer.corpora import asterisk, debian, elan, fillets, folder, hub, lhotse_cuts, praat, tables, tuxpaint
 from speechtransfer.corpora.contract import Importer
 from speechtransfer.corpora.tiers import parted
 from speechtransfer.errors import DataError
@@ -33,6 +33,7 @@ def _load_manifest(data: str, audio_roots: Sequence[str | Path], language: str |
 
 
 IMPORTERS: dict[str, Importer] = {
+    "lhotse": lhotse_cuts.IMPORTER,  # which tells its own .jsonl files from manifests
     "manifest": Importer(
         "a .jsonl file, one utterance a line, or a folder that holds manifest.jsonl",
         _recognises_manifest,
