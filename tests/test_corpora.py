@@ -51,7 +51,7 @@ def test_what_no_importer_knows_lists_the_formats(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message) as caught:
             corpora.detect(str(data))
         assert all(name in str(caught.value) for name in corpora.IMPORTERS)
-    with pytest.raises(DataError, match="'mp3' is no format; the formats are manifest, debian"):
+    with pytest.raises(DataError, match="'mp3' is no format; the formats are lhotse, manifest, debian"):
         corpora.load(str(tmp_path), format="mp3")
 
 

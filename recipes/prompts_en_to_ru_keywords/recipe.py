@@ -1,7 +1,7 @@
 """Words of Debian's Russian voice prompts, cut out of them, from one to ten recordings of each; one voice.
 
-Command: speechtransfer mine debian:asterisk-ru --run runs/russian/all/folds/0 --out runs/prompts_words/ru --words WORDS,
-    then as recipes/prompts_en_to_es_keywords
+Command: speechtransfer mine debian:asterisk-ru --run runs/russian/all/folds/0 --out runs/prompts_words/ru
+    --words WORDS, then as recipes/prompts_en_to_es_keywords
 Expected: not yet run.
 """
 

@@ -13,7 +13,9 @@ from speechtransfer.corpora import (
     elan,
     fillets,
     folder,
+    hub,
     kaldi,
+    lhotse_cuts,
     lists,
     mswc,
     praat,
@@ -48,12 +50,14 @@ def _load_manifest(data: str, audio_roots: Sequence[str | Path], language: str |
 
 
 IMPORTERS: dict[str, Importer] = {
+    "lhotse": lhotse_cuts.IMPORTER,  # which tells its own .jsonl files from manifests
     "manifest": Importer(
         "a .jsonl file, one utterance a line, or a folder that holds manifest.jsonl",
         _recognises_manifest,
         _load_manifest,
     ),
     "debian": debian.importer(asterisk.CORPORA | tuxpaint.CORPORA | fillets.CORPORA),
+    "hub": hub.IMPORTER,
     "commonvoice": voice_tsv.IMPORTER,
     "kaldi": kaldi.IMPORTER,
     "mswc": mswc.IMPORTER,

@@ -59,7 +59,7 @@ def manifest_of(data: str, tiers: Iterable[Tier], hear: Callable[[Path], Sound],
                 ledger.append(LedgerRow(str(sound.audio), reason, where=annotation.where))
             else:
                 rows.append((row, annotation.where))
-    manifest = _without_rivals(rows, ledger)
+    manifest = without_rivals(rows, ledger)
     if not manifest.rows:
         first = next(iter(manifest.ledger), None)
         why = f" The first of {len(manifest.ledger)}: {first.where}: {first.reason}" if first else ""
@@ -90,19 +90,26 @@ def _fault(annotation: Annotation, row: Utterance) -> str | None:
     return None
 
 
-def _without_rivals(rows: Sequence[tuple[Utterance, str]], ledger: Sequence[LedgerRow]) -> Manifest:
-    """A manifest in which no two rows are of one stretch of sound."""
-    texts: dict[str, dict[str | None, str]] = defaultdict(dict)
+def without_rivals(rows: Sequence[tuple[Utterance, str]], ledger: Sequence[LedgerRow]) -> Manifest:
+    """A manifest in which no two rows are of one stretch of sound.
+
+    Where several say the same of it the first stays, where they differ none.
+
+    Args:
+        rows: each with the place that it was read from.
+        ledger: what was dropped before.
+    """
+    said: dict[str, dict[tuple[str | None, str | None], str]] = defaultdict(dict)
     for row, where in rows:
-        texts[row.id].setdefault(row.text, where)
+        said[row.id].setdefault((row.text, row.label), where)
     kept: dict[str, Utterance] = {}
     dropped = list(ledger)
     for row, where in rows:
-        if len(texts[row.id]) > 1:
-            said = " | ".join(map(str, texts[row.id]))
-            dropped.append(LedgerRow(row.id, f"the same stretch has different texts: {said}", where=where))
+        if len(said[row.id]) > 1:
+            texts = " | ".join(str(text or label) for text, label in said[row.id])
+            dropped.append(LedgerRow(row.id, f"the same stretch has different texts: {texts}", where=where))
         elif row.id in kept:
-            first = texts[row.id][row.text]
+            first = said[row.id][row.text, row.label]
             dropped.append(LedgerRow(row.id, f"the same stretch and text as another annotation: {first}", where=where))
         else:
             kept[row.id] = row
