@@ -93,7 +93,8 @@ class Recipe:
             training rows: other ones each time. Figures are the means over the draws.
         split_seed: of the cut; apart from every training seed.
         split_by: what must not cross splits beside prompts: ``auto`` takes speakers where two or more are
-            known and no row names its group, ``prompt`` never.
+            known and no row names its group, ``prompt`` never; ``span`` cuts through recordings too, where there are
+            too few of them (one interview), and the figures say so.
         tests: further test sets, name to DATA; none of it is trained on.
         scratch: the from-scratch baseline.
         speaker_pattern: a regular expression whose first group finds the speaker in a recording's path,
@@ -120,7 +121,7 @@ class Recipe:
     folds: int = 5
     run_folds: tuple[int, ...] | None = None
     split_seed: int = 0
-    split_by: Literal["auto", "prompt"] = "auto"
+    split_by: Literal["auto", "prompt", "span"] = "auto"
     tests: Mapping[str, str] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
     speaker_pattern: str | None = None

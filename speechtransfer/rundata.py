@@ -20,6 +20,7 @@ _TASKS = {"ctc": "speech recognition", "keywords": "keyword spotting", "grades":
 _MEANING = {
     "speaker-dependent": "training and test share their speakers. One voice is one voice: nothing here says "
     "how well other people are recognised.",
+    "recording-dependent": "training and test share recordings: of another day or microphone nothing is known.",
     "contaminated": "Such figures are worth nothing; test on other recordings.",
 }
 _Kind = TypeVar("_Kind", "Heard", LedgerRow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ def folds(
     prompt: Callable[[Utterance], str] = lambda row: row.text or row.id,
     by_speaker: bool = False,
     stratum: Callable[[Utterance], str] = lambda row: "",
+    by_file: bool = True,
 ) -> tuple[tuple[int, ...], ...]:
     """Cut a manifest into ``count`` parts of about equal weight that share no prompt or speaker.
 
@@ -54,6 +56,7 @@ def folds(
         prompt: what must not cross parts; rows with the same value stay together.
         by_speaker: keep each known speaker in one part as well.
         stratum: what every part should have as much of, such as a label.
+        by_file: keep all spans of a recording in one part, and not only those that overlap.
 
     Returns:
         The row indices of each part; together every row exactly once.
@@ -61,7 +64,7 @@ def folds(
     Raises:
         DataError: fewer groups than parts.
     """
-    groups = kept_together(manifest, prompt, by_speaker)
+    groups = kept_together(manifest, prompt, by_speaker, by_file)
     if len(groups) < count:
         raise DataError(
             f"{len(manifest)} utterances form only {len(groups)} groups that share no prompt"
@@ -99,14 +102,37 @@ def _by_stratum(
     return found
 
 
-def group_count(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> int:
-    """How many sets of rows share no prompt, no file, no group and, where asked, no speaker."""
-    return len(kept_together(manifest, prompt, by_speaker))
+def _overlapping(manifest: Manifest) -> dict[str, str]:
+    """By row, the first of those spans of its recording that it overlaps with, directly or through others."""
+    ordered = sorted(manifest, key=lambda row: (str(row.audio), row.start or 0.0))
+    found: dict[str, str] = {}
+    last, end = "", 0.0
+    for before, row in zip([None, *ordered], ordered, strict=False):
+        if before is None or before.audio != row.audio or (row.start or 0.0) >= end:
+            last, end = row.id, 0.0
+        found[row.id] = last
+        end = max(end, math.inf if row.end is None else row.end)
+    return found
 
 
-def kept_together(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool) -> list[list[int]]:
-    """Row indices that must stay together: of one prompt, file or group or, where asked, one speaker."""
-    keys: list[Callable[[Utterance], str | None]] = [prompt, lambda row: str(row.audio), lambda row: row.group]
+def group_count(manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool, by_file: bool = True) -> int:
+    """How many sets of rows share no prompt, no group and, where asked, no file and no speaker."""
+    return len(kept_together(manifest, prompt, by_speaker, by_file))
+
+
+def kept_together(
+    manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool, by_file: bool = True
+) -> list[list[int]]:
+    """Row indices that must stay together: of one prompt or group and, where asked, one file or one speaker.
+
+    Spans that overlap are of one sound, whatever is asked.
+    """
+    sounds = {} if by_file else _overlapping(manifest)
+    keys: list[Callable[[Utterance], str | None]] = [
+        prompt,
+        lambda row: sounds.get(row.id, str(row.audio)),
+        lambda row: row.group,
+    ]
     if by_speaker:
         keys.append(lambda row: row.speaker)
     return _components(manifest.rows, keys)
@@ -141,6 +167,7 @@ def cross_validation(
     prompt: Callable[[Utterance], str] = lambda row: row.text or row.id,
     by_speaker: bool = False,
     stratum: Callable[[Utterance], str] = lambda row: "",
+    by_file: bool = True,
 ) -> Manifest:
     """Fold number ``fold`` of ``count``: a ``count``-th is test, a quarter as much dev, the rest train.
 
@@ -154,9 +181,9 @@ def cross_validation(
         raise DataError(f"there is no fold {fold} of {count}: take two folds or more, numbered from 0.")
     # Two folds need four parts, or nothing is left to train on.
     fewest = 2 if count == 2 else 1
-    strata = _by_stratum(manifest, kept_together(manifest, prompt, by_speaker), stratum)
+    strata = _by_stratum(manifest, kept_together(manifest, prompt, by_speaker, by_file), stratum)
     a_fold = max(fewest, min([PARTS_A_FOLD, *(len(groups) // count for groups in strata.values())]))
-    parts = folds(manifest, a_fold * count, seed, weight, prompt, by_speaker, stratum)
+    parts = folds(manifest, a_fold * count, seed, weight, prompt, by_speaker, stratum, by_file)
     first = a_fold * fold
     return assign(manifest, parts, set(range(first, first + a_fold)), {(first + a_fold) % len(parts)})
 

@@ -42,6 +42,7 @@ class Corpus:
         recordings: their reader.
         tests: further test sets by name.
         by_speaker: whether splits are cut by speaker.
+        by_file: whether spans of one recording stay in one split.
         task: ``ctc``, ``keywords`` or ``grades``.
         negatives: speech without any of the keywords, examined; None where there is none.
         prose: text without sound, for a recogniser's language model.
@@ -56,6 +57,7 @@ class Corpus:
     negatives: Manifest | None = None
     prose: Prose = field(default_factory=lambda: Prose(()))
     contract: TextContract = field(default_factory=TextContract)
+    by_file: bool = True
 
     def prompt(self, row: Utterance) -> str:
         """What must not cross splits: the text after the contract; of labels, one and the same sound."""
@@ -100,7 +102,8 @@ def open_corpus(
         negatives = require(examine(without, recordings, contract, "audio"))
     whole = Manifest(manifest.rows, (*manifest.ledger, *lost))
     prose = read_prose(recipe.texts, contract)
-    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose, contract)
+    by_file = recipe.split_by != "span"
+    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose, contract, by_file)
 
 
 def _joined(loaded: Sequence[Manifest]) -> Manifest:
@@ -223,10 +226,12 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
-    groups = group_count(corpus.manifest, corpus.prompt, corpus.by_speaker)
+    groups = group_count(corpus.manifest, corpus.prompt, corpus.by_speaker, corpus.by_file)
     if groups < _FEWEST_GROUPS:
         kept = "speakers" if corpus.by_speaker else "recordings or prompts"
         hint = " Cut by prompt instead with --set split_by=prompt;" if corpus.by_speaker else ""
+        if len({row.audio for row in corpus.manifest}) < _FEWEST_GROUPS < len(corpus.manifest):
+            hint = " Cut between their utterances with --set split_by=span;"
         raise DataError(
             f"{len(corpus.manifest)} utterances are of only {groups} {kept}, which cannot be train, dev and test at "
             f"once.{hint} give every row a 'split', or add {kept}."
@@ -242,6 +247,7 @@ def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
         corpus.prompt,
         corpus.by_speaker,
         corpus.stratum,
+        corpus.by_file,
     )
 
 
@@ -263,6 +269,11 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
 
 
 def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance]) -> tuple[str, ...]:
-    """Figures are of unseen speakers only where every speaker is known and none is on both sides."""
-    heard, said = {row.speaker for row in learnt}, {row.speaker for row in tested}
-    return ("speaker-dependent",) if None in heard | said or heard & said else ()
+    """What test and training share that other sound would not: speakers, unless all are known, and recordings."""
+    before, after = tuple(learnt), tuple(tested)
+    heard, said = {row.speaker for row in before}, {row.speaker for row in after}
+    shared = {row.audio for row in before} & {row.audio for row in after}
+    return (
+        *(("speaker-dependent",) if None in heard | said or heard & said else ()),
+        *(("recording-dependent",) if shared else ()),
+    )

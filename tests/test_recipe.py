@@ -132,6 +132,20 @@ def test_one_fold_of_few_speakers_is_cut_from_what_there_is(speakers: int, tmp_p
     assert not manifest.split("train").speakers & manifest.split("test").speakers
 
 
+def test_one_recording_is_cut_between_its_utterances_where_that_is_asked_for(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "talk.wav", np.random.default_rng(0).uniform(-0.3, 0.3, 21 * RATE), RATE)
+    lines = [f"talk.wav,{place},{place + 1},word {'abcdefghijklmnopqrst'[place]}" for place in range(20)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,start,end,text", *lines]))
+    made = recipe(str(tmp_path))
+    with pytest.raises(DataError, match=r"20 utterances are of only 1 recordings or prompts.*split_by=span"):
+        fold_task(made, open_corpus(made, RATE), 0)
+    asked = replace(made, split_by="span")
+    task = fold_task(asked, open_corpus(asked, RATE), 0)
+    assert task.notes == {"test": ("speaker-dependent", "recording-dependent")}
+    sizes = [len(task.manifest.split(name)) for name in ("train", "dev", "test")]
+    assert sum(sizes) == 20 and min(sizes) > 0
+
+
 def test_two_speakers_cannot_be_three_splits(tmp_path: Path) -> None:
     made = recipe(corpus(tmp_path / "c", speakers=2, prompts=24), folds=5, run_folds=(0,))
     with pytest.raises(DataError, match="split_by=prompt"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
-from speechtransfer.splits import assign, cross_validation, folds, leaks, take_each, take_seconds
+from speechtransfer.splits import assign, cross_validation, folds, kept_together, leaks, take_each, take_seconds
 
 
 def rows(count: int, prompts: int, speakers: int = 1, seed: int = 0) -> Manifest:
@@ -261,3 +262,30 @@ def test_smaller_amounts_are_subsets_in_the_original_order() -> None:
     for amount, part in zip((30, 90), parts[1:3], strict=True):
         assert amount <= sum(map(seconds, part)) < amount + 3
     assert take_seconds(given, 30, 0, seconds) == parts[1] != take_seconds(given, 30, 1, seconds)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_spans_of_one_recording_may_be_parted_where_they_do_not_overlap(seed: int) -> None:
+    draw = random.Random(seed)
+    rows = []
+    for place in range(30):
+        start = round(draw.uniform(0, 60), 2)
+        rows.append(Utterance(Path(f"/{draw.choice('ab')}.wav"), start, start + draw.uniform(0.1, 3), text=f"t{place}"))
+    rows.append(Utterance(Path("/c.wav"), text="whole"))
+    manifest = Manifest(tuple(rows))
+    together = kept_together(manifest, lambda row: str(row.text), False, by_file=False)
+
+    def overlap(one: Utterance, two: Utterance) -> bool:
+        starts, ends = (one.start or 0, two.start or 0), (one.end or math.inf, two.end or math.inf)
+        return one.audio == two.audio and max(starts) < min(ends)
+
+    part = {index: number for number, group in enumerate(together) for index in group}
+    linked = {index: {index} for index in range(len(rows))}
+    for one, two in combinations(range(len(rows)), 2):
+        if overlap(rows[one], rows[two]):
+            merged = linked[one] | linked[two]
+            for index in merged:
+                linked[index] = merged
+    for one, two in combinations(range(len(rows)), 2):
+        assert (part[one] == part[two]) == (two in linked[one])
+    assert len(kept_together(manifest, lambda row: str(row.text), False)) == 3  # a file each
