@@ -118,7 +118,9 @@ def keep(
     prefix = (copy.deepcopy(encoder) if whole else encoder.cut(str(block))).eval()
     start = (*encoder.blocks, OUTPUT)[len(prefix.blocks)]
     sounds = {row.id: f"{content_hash(row.audio)} {row.start} {row.end}" for row in rows}
-    described = [_FORMAT, prefix.family, prefix.settings(), dtype, sorted(sounds.values()), *([*taps],) * bool(taps)]
+    described = [_FORMAT, prefix.family, prefix.settings(), dtype, sorted(sounds.values())]
+    if taps:  # what was kept without any still goes by its name
+        described.append(list(taps))
     digest = hashlib.sha256(json.dumps(described).encode())
     for name, value in prefix.state_dict().items():  # the weights themselves: random ones have no checkpoint
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())

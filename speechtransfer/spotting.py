@@ -173,8 +173,9 @@ def spotting(
             made += _stretches(heard.split(name).rows, recordings, window, count, recipe.split_seed)
     surroundings, copies, seed = recipe.keywords.surroundings, recipe.keywords.copies, recipe.split_seed
     if surroundings.changes:
-        learnt = [row for row in (*manifest, *made) if row.split == "train"]
-        made += moved(learnt, recordings, surroundings, copies, seed)
+        if copies:
+            learnt = [row for row in (*manifest, *made) if row.split == "train"]
+            made += moved(learnt, recordings, surroundings, copies, seed)
         test = moved(manifest.split("test").rows, recordings, surroundings, 1, seed)
         tests["surroundings"] = Manifest(tuple(replace(row, split="surroundings") for row in test))
     whole = Manifest((*manifest.rows, *made), manifest.ledger)

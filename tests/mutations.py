@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,3 +64,20 @@ def survives(load: Callable[[], Manifest], files: Iterator[Path], seed: int = 0)
                 loaded += 1
         path.write_bytes(content)
     return loaded
+
+
+def spoilt(files: Sequence[Path], seed: int, most: int, times: int = 60) -> Iterator[Path]:
+    """One file at a time with its end cut off or up to ``most`` bytes replaced; afterwards it is as it was."""
+    draw = random.Random(seed)
+    for _ in range(times):
+        path = draw.choice(files)
+        content = path.read_bytes()
+        version = bytearray(content)
+        if draw.random() < 0.3:
+            del version[draw.randrange(len(version)) :]
+        else:
+            for _ in range(draw.randint(1, most)):
+                version[draw.randrange(len(version))] = draw.randrange(256)
+        path.write_bytes(version)
+        yield path
+        path.write_bytes(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import RATE
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, IterableDatasetDict, Value
+from mutations import spoilt
 
 from speechtransfer import corpora
 from speechtransfer.audio import probe, write_wav
@@ -250,22 +250,11 @@ def test_no_damage_is_more_than_one_error(tmp_path: Path, wave: Callable[[int], 
     data = save(DatasetDict(train=dataset, test=dataset.select([0])), tmp_path / "data", form)
     given = len(corpora.load(data)) + len(corpora.load(data).ledger)
     files = [path for path in sorted(Path(data).rglob("*")) if path.is_file()]
-    draw = random.Random(3)
     refused = 0
-    for _ in range(60):
-        path = draw.choice(files)
-        content = path.read_bytes()
-        damaged = bytearray(content)
-        if draw.random() < 0.3:
-            del damaged[draw.randrange(len(damaged)) :]
-        else:
-            for _ in range(draw.randint(1, 8)):
-                damaged[draw.randrange(len(damaged))] = draw.randrange(256)
-        path.write_bytes(damaged)
+    for _ in spoilt(files, 3, 8):
         try:
             manifest = corpora.load(data)
             assert len(manifest) and len(manifest) + len(manifest.ledger) <= given
         except DataError:
             refused += 1
-        path.write_bytes(content)
     assert refused

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from speechtransfer.corpora.contract import is_sound, walk
-from speechtransfer.corpora.media import Media, plain_path
+from speechtransfer.corpora.media import Media, name_key, plain_path
 from speechtransfer.errors import DataError
 
 
@@ -51,4 +50,4 @@ class Clips:
 
 def _key(name: str) -> str:
     path = PurePosixPath(plain_path(name))
-    return unicodedata.normalize("NFC", str(path.with_suffix("") if is_sound(Path(path)) else path)).casefold()
+    return name_key(str(path.with_suffix("") if is_sound(Path(path)) else path))

@@ -30,9 +30,15 @@ _FAULTS = (
     (re.compile("\ufffd"), "a mis-encoded letter in the text"),
     (re.compile(r"[*#@$€£¥%&+=/\\|~^°ºª]|\bwww\."), "a symbol or web address in the text, read out as words"),
 )
+# mis, mul, und and zxx are codes of no one language.
+_LANGUAGE = re.compile(r"(?!(mis|mul|und|zxx)$)[a-z]{3}")
 _SCRIPTS = {"bel": "CYRILLIC", "bul": "CYRILLIC", "ell": "GREEK", "rus": "CYRILLIC"}
 # Belarusian has no such letters: a line with one is Russian, or misspelt.
 _UNWRITTEN = {"bel": re.compile("[ищъ]", re.IGNORECASE)}
+
+
+class UnusableError(Exception):
+    """Why an importer leaves an utterance out: the reason of its ledger row, never seen by users as an error."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,11 @@ class Line:
     text: str
     where: str
     voice: str = ""
+
+
+def one_language(code: str) -> str | None:
+    """A code that is ISO 639-3's of one language; None of any other text."""
+    return code if _LANGUAGE.fullmatch(code) else None
 
 
 def is_sound(path: Path) -> bool:

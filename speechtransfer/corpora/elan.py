@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from speechtransfer.corpora.contract import Importer, is_sound
+from speechtransfer.corpora.contract import Importer, is_sound, one_language
 from speechtransfer.corpora.media import Media, plain_path
 from speechtransfer.corpora.spans import Sound, manifest_of
 from speechtransfer.corpora.tiers import Annotation, Tier, choose, holds, transcripts
@@ -18,7 +17,6 @@ from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest
 
 _SUFFIX = ".eaf"
-_LANGUAGE = re.compile(r"(?!(mis|mul|und|zxx)$)[a-z]{3}")  # ISO 639-3, but for the codes of no one language
 
 _Descriptor = Mapping[str, str]
 
@@ -139,7 +137,7 @@ def _tiers(file: Path, document: Any) -> list[Tier]:
                 tuple(annotations),
                 attributes.get("PARENT_REF"),
                 _speaker(name, document),
-                spoken if _LANGUAGE.fullmatch(spoken) else None,
+                one_language(spoken),
             )
         )
     return tiers

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from speechtransfer.corpora.contract import Importer, walk
-from speechtransfer.corpora.hub_rows import Part, Place, UnusableError, called, records, told, utterance
+from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, UnusableError, walk
+from speechtransfer.corpora.hub_rows import Part, Place, called, records, told, utterance
 from speechtransfer.corpora.media import Media
 from speechtransfer.corpora.spans import without_rivals
 from speechtransfer.errors import DataError
@@ -190,7 +190,7 @@ def _split_of(file: Path, base: Path) -> str:
 def _split(name: str) -> str | None:
     """``train``, ``dev`` or ``test`` where a split's name begins so."""
     found = _SPLIT.match(name)
-    return {"train": "train", "test": "test"}.get(found[1].lower(), "dev") if found else None
+    return SPLIT_NAMES[found[1].lower()] if found else None
 
 
 def _unread(part: Part) -> list[LedgerRow]:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from speechtransfer.corpora.contract import is_sound
+from speechtransfer.corpora.contract import UnusableError, is_sound, one_language
 from speechtransfer.corpora.media import Media
 from speechtransfer.corpora.tables import COLUMNS
 from speechtransfer.errors import DataError
@@ -23,8 +23,6 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "language": (*COLUMNS["language"], "lang_id", "locale"),
     "split": COLUMNS["split"],
 }
-# mis, mul, und and zxx are codes of no one language.
-_LANGUAGE = re.compile(r"(?!(mis|mul|und|zxx)$)[a-z]{3}")
 # A file of the hub itself, or one in an archive there; any other address in a row is not followed.
 _REMOTE = re.compile(r"(?:zip://[^:]*::)?hf://datasets/[^:]+")
 _MAGIC = (
@@ -71,10 +69,6 @@ class Place:
     store: Path
     media: Media | None
     on_hub: bool = False
-
-
-class UnusableError(Exception):
-    """Why a row is dropped."""
 
 
 def _fields(part: Part) -> dict[str, str]:
@@ -158,7 +152,7 @@ def utterance(values: Mapping[str, str], sound: Any, where: str, place: Place) -
         text=values.get("text"),
         label=values.get("label"),
         speaker=values.get("speaker"),
-        language=spoken if _LANGUAGE.fullmatch(spoken) else None,
+        language=one_language(spoken),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechtransfer.corpora.contract import SPLIT_NAMES, Importer
+from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, UnusableError
 from speechtransfer.corpora.iso639 import language_of, settle
 from speechtransfer.corpora.media import Media
 from speechtransfer.errors import DataError
@@ -103,11 +103,11 @@ def _read(folder: Path, split: str | None, media: Media, language: str | None) -
         try:
             fields = span.value.split() if segmented else [key]
             if segmented and len(fields) != 3:
-                raise _UnusableError(f"a segment is a recording, a start and an end: {span.value}")
+                raise UnusableError(f"a segment is a recording, a start and an end: {span.value}")
             audio, start, end = _span(fields, sounds, media, folder)
             if key not in texts or not texts[key].value:
-                raise _UnusableError("no transcript")
-        except _UnusableError as reason:
+                raise UnusableError("no transcript")
+        except UnusableError as reason:
             ledger.append(LedgerRow(key, str(reason), split=split, where=span.where))
             continue
         stated = languages.get(key)
@@ -136,30 +136,26 @@ def _set_aside(part: Manifest, name: str) -> Manifest:
     return part.keep(lambda row: f"in a directory that is no split: {name}")
 
 
-class _UnusableError(Exception):
-    """Why an utterance is left out."""
-
-
 def _span(
     segment: Sequence[str], sounds: _Table, media: Media, folder: Path
 ) -> tuple[Path, float | None, float | None]:
     """The file of an utterance and its seconds; a segment is a recording, or a recording, a start and an end."""
     recording, *times = segment
     if recording not in sounds:
-        raise _UnusableError(f"no such recording in wav.scp: {recording}")
+        raise UnusableError(f"no such recording in wav.scp: {recording}")
     start = end = None
     if times:
         try:
             start, end = map(float, times)
         except ValueError:
-            raise _UnusableError(f"a segment is a recording, a start and an end: {' '.join(segment)}") from None
+            raise UnusableError(f"a segment is a recording, a start and an end: {' '.join(segment)}") from None
         end = None if end == -1 else end  # Kaldi's mark for the recording's end
         if not 0 <= start < math.inf or (end is not None and not start < end < math.inf):
-            raise _UnusableError(f"the segment is empty or negative: {' '.join(segment)}")
+            raise UnusableError(f"the segment is empty or negative: {' '.join(segment)}")
     try:
         return media.find(sounds[recording].value, sounds[recording].where, folder), start, end
     except DataError as error:
-        raise _UnusableError(f"no sound file: {error}") from error
+        raise UnusableError(f"no sound file: {error}") from error
 
 
 def _entries(path: Path) -> _Table:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from speechtransfer.corpora.contract import Importer, natural
+from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, UnusableError, natural, one_language
 from speechtransfer.corpora.media import Media
 from speechtransfer.corpora.spans import without_rivals
 from speechtransfer.errors import DataError
@@ -20,9 +20,7 @@ from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 
 _CUTS, _RECORDINGS, _SUPERVISIONS = "cuts", "recordings", "supervisions"
 _FILE = re.compile(rf"(.*?)({_CUTS}|{_RECORDINGS}|{_SUPERVISIONS})(.*)\.jsonl(?:\.gz)?")
-_SPLITS = {"train": "train", "test": "test", **dict.fromkeys(("dev", "valid", "validation", "val"), "dev")}
 _TYPES = ("MonoCut", "MultiCut", "MixedCut", "PaddingCut")
-_LANGUAGE = re.compile(r"(?!(mis|mul|und|zxx)$)[a-z]{3}")  # ISO 639-3, but for the codes of no one language
 _MOST_BYTES, _LONGEST_LINE = 1 << 31, 1 << 24  # unpacked: some kilobytes of gzip may hold terabytes
 
 _KINDS: Mapping[type, str] = {str: "text", dict: "an object", list: "a list"}
@@ -66,11 +64,12 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     given = [(file, _cut_supervisions(file)) for file in cuts]
     given += [(supervisions, _joined(recordings, supervisions)) for recordings, supervisions in pairs]
     for file, supervisions in given:
-        split = next((_SPLITS[part] for part in re.split(r"[^a-z]+", file.name.lower()) if part in _SPLITS), None)
+        parts = re.split(r"[^a-z]+", file.name.lower())
+        split = next((SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES), None)
         for one in supervisions:
             try:
                 rows.append((_utterance(one, media, split, language), one.where))
-            except _UnusableError as error:
+            except UnusableError as error:
                 ledger.append(LedgerRow(str(one.values.get("id", one.where)), str(error), split=split, where=one.where))
     manifest = without_rivals(rows, ledger)
     if not manifest.rows:
@@ -78,10 +77,6 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
         why = f" The first of {len(manifest.ledger)}: {first.where}: {first.reason}." if first else ""
         raise DataError(f"{data}: holds no supervision that can be used.{why}")
     return manifest
-
-
-class _UnusableError(Exception):
-    """Why a supervision is dropped."""
 
 
 @dataclass(frozen=True)
@@ -198,18 +193,18 @@ def _utterance(one: _Supervision, media: Media, split: str | None, language: str
     values, where = one.values, one.where
     text = (_typed(values, "text", str, where) or "").strip()
     if one.fault or one.recording is None or not text:
-        raise _UnusableError(one.fault or ("no recording" if one.recording is None else "no text in the supervision"))
+        raise UnusableError(one.fault or ("no recording" if one.recording is None else "no text in the supervision"))
     start = one.offset + _seconds(values, "start", where)
     end = start + _seconds(values, "duration", where)
     if not 0 <= start < end < math.inf:
-        raise _UnusableError(f"an empty or impossible span: {start:g} to {end:g} s")
+        raise UnusableError(f"an empty or impossible span: {start:g} to {end:g} s")
     name = _source(one.recording, _channels(values.get("channel", 0), where), where)
     try:
         audio = media.find(name, where)
     except DataError as error:
-        raise _UnusableError(f"no sound file: {error}") from error
+        raise UnusableError(f"no sound file: {error}") from error
     spoken = _typed(values, "language", str, where) or ""
-    spoken_language = spoken if _LANGUAGE.fullmatch(spoken) else language
+    spoken_language = one_language(spoken) or language
     speaker = _typed(values, "speaker", str, where)
     # Sums of tenths are not tenths; lhotse too counts nanoseconds.
     return Utterance(
@@ -222,17 +217,17 @@ def _source(recording: Mapping[str, Any], heard: set[int], where: str) -> str:
     sources = _dicts(recording, "sources", where)
     kinds = sorted({str(source.get("type")) for source in sources})
     if kinds != ["file"]:
-        raise _UnusableError(
+        raise UnusableError(
             f"sound from no file, which is not fetched and no command run: {', '.join(kinds) or 'none'}"
         )
     if len(sources) > 1:
-        raise _UnusableError("channels in several files")
+        raise UnusableError("channels in several files")
     changes = {str(change.get("name")) for change in _dicts(recording, "transforms", where)} - {"Resample"}
     if changes:
-        raise _UnusableError(f"sound that lhotse was to change: {', '.join(sorted(changes))}")
+        raise UnusableError(f"sound that lhotse was to change: {', '.join(sorted(changes))}")
     channels = _channels(sources[0].get("channels", 0), where)
     if channels - heard:
-        raise _UnusableError(f"in some of the channels of its recording alone: {sorted(heard)} of {sorted(channels)}")
+        raise UnusableError(f"in some of the channels of its recording alone: {sorted(heard)} of {sorted(channels)}")
     name: str = _typed(sources[0], "source", str, where, "")
     return name
 

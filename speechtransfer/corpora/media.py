@@ -77,8 +77,8 @@ class Media:
         if self._stems is None:
             self._stems = defaultdict(list)
             for path in self._sounds():
-                self._stems[_key(path.stem)].append(path)
-        found = self._stems.get(_key(transcript.stem), [])
+                self._stems[name_key(path.stem)].append(path)
+        found = self._stems.get(name_key(transcript.stem), [])
         if not found:
             raise DataError(
                 f"{transcript}: no sound file called {transcript.stem} lies in {', '.join(map(str, self.roots))}. "
@@ -95,8 +95,8 @@ class Media:
         if self._named is None:
             self._named = defaultdict(list)
             for path in self._sounds():
-                self._named[_key(path.name)].append(path)
-        return self._named.get(_key(PurePosixPath(given).name), [])
+                self._named[name_key(path.name)].append(path)
+        return self._named.get(name_key(PurePosixPath(given).name), [])
 
     def _sounds(self) -> list[Path]:
         return list(dict.fromkeys(path for root in self.roots for path in walk(root) if is_sound(path)))
@@ -121,7 +121,7 @@ def _is_foreign(path: str) -> bool:
     return path.startswith("//") or (len(path) > 1 and path[1] == ":" and path[0].isalpha())
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
     """One key for the spellings that file systems take for one name: macOS decomposes letters, Windows ignores case."""
     return unicodedata.normalize("NFC", name).casefold()
 
@@ -130,7 +130,7 @@ def _agreement(path: Path, given: str) -> int:
     """How many parts of two paths are alike, from the end."""
     count = 0
     for own, other in zip(reversed(path.parts), reversed(PurePosixPath(given).parts), strict=False):
-        if _key(own) != _key(other):
+        if name_key(own) != name_key(other):
             break
         count += 1
     return count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from speechtransfer.corpora.contract import is_sound
-from speechtransfer.corpora.media import plain_path
+from speechtransfer.corpora.media import name_key, plain_path
 from speechtransfer.manifest import LedgerRow
 
 _T = TypeVar("_T")
@@ -30,7 +29,7 @@ class Named:
     def key(self) -> str:
         """What files of that name are called, without folders and a sound file's ending."""
         path = PurePosixPath(plain_path(self.name))
-        return _key(path.stem if is_sound(Path(path)) else path.name)
+        return name_key(path.stem if is_sound(Path(path)) else path.name)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def pair(texts: Sequence[Named], sounds: Sequence[Path]) -> Pairs:
     """
     files, rivals = defaultdict(list), Counter(text.key for text in texts)
     for path in sounds:
-        files[_key(path.stem)].append(path)
+        files[name_key(path.stem)].append(path)
     found: list[tuple[Named, Path]] = []
     ledger: list[LedgerRow] = []
     left: list[Named] = []
@@ -75,7 +74,7 @@ def pair(texts: Sequence[Named], sounds: Sequence[Path]) -> Pairs:
     ledger += [_without(text, "several rows name one sound file") for text, path in found if claims[path] > 1]
     found = [(text, path) for text, path in found if claims[path] == 1]
     spoken, written = (
-        _by_number((path, _key(path.stem)) for path in sounds),
+        _by_number((path, name_key(path.stem)) for path in sounds),
         _by_number((one, one.key) for one in texts),
     )
     for text in left:
@@ -94,8 +93,8 @@ def pair(texts: Sequence[Named], sounds: Sequence[Path]) -> Pairs:
 
 def _chosen(paths: list[Path], name: str) -> list[Path]:
     """Of several files those whose path ends like the name."""
-    end = "/" + _key(plain_path(name)).removeprefix("./")
-    return [path for path in paths if _key(path.as_posix()).endswith(end)] or paths if len(paths) > 1 else paths
+    end = "/" + name_key(plain_path(name)).removeprefix("./")
+    return [path for path in paths if name_key(path.as_posix()).endswith(end)] or paths if len(paths) > 1 else paths
 
 
 def _without(text: Named, reason: str) -> LedgerRow:
@@ -115,7 +114,3 @@ def _number(key: str) -> str | None:
     """The number at the end of a name, without zeros before it: as text, since it may be of any length."""
     match = _LAST_NUMBER.search(key)
     return (match[0].lstrip("0") or "0") if match else None
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

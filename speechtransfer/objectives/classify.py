@@ -18,10 +18,13 @@ from speechtransfer.objectives.pooled import (
     Attention,
     LayerMix,
     Pooling,
+    attention_for,
+    hidden_layers,
     pool,
     pooled_width,
     predicted,
     score_predictions,
+    through,
     unlabelled,
 )
 from speechtransfer.score import Scores
@@ -108,10 +111,10 @@ class Classify(Objective):
 
     def attach(self, width: int, period: float) -> None:
         """Build pooling, hidden layers and the output layer (labels, last width) for frames of any period."""
-        self.attention = Attention(width) if self.pooling == "attentive" else None
-        sizes = (pooled_width(width, self.pooling), *self.hidden)
-        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(sizes, self.hidden, strict=False))
-        self.output = nn.Linear(sizes[-1], len(self.labels))
+        self.attention = attention_for(width, self.pooling)
+        pooled = pooled_width(width, self.pooling)
+        self.layers = hidden_layers(pooled, self.hidden)
+        self.output = nn.Linear((pooled, *self.hidden)[-1], len(self.labels))
 
     def _layer(self) -> nn.Linear:
         if self.output is None:
@@ -152,9 +155,7 @@ class Classify(Objective):
     def logits(self, frames: Frames) -> Tensor:
         """(B, labels) before the softmax."""
         x = pool(frames if self.mix is None else self.mix(frames), self.pooling, self.attention)
-        for layer in self.layers:
-            x = functional.relu(layer(self.dropout(x)))
-        logits: Tensor = self._layer()(self.dropout(x))
+        logits: Tensor = self._layer()(self.dropout(through(self.layers, self.dropout, x)))
         return logits
 
     def loss(self, frames: Frames, batch: Batch, progress: float) -> dict[str, Tensor]:

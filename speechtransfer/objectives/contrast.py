@@ -20,6 +20,7 @@ from speechtransfer.objectives.contract import Objective, Prediction
 from speechtransfer.objectives.pooled import (
     Attention,
     Pooling,
+    attention_for,
     pool,
     pooled_width,
     predicted,
@@ -130,7 +131,7 @@ class Contrast(Objective):
 
     def attach(self, width: int, period: float) -> None:
         """Build pooling, the projection (embedding, pooled width), and room for a prototype of every label."""
-        self.attention = Attention(width) if self.pooling == "attentive" else None
+        self.attention = attention_for(width, self.pooling)
         self._width, width = width, pooled_width(width, self.pooling)
         size = self.embedding or width
         self.project = nn.Linear(width, size, bias=False)

@@ -86,6 +86,33 @@ def pooled_width(width: int, pooling: Pooling) -> int:
     return 3 * width if pooling == "parts" else width
 
 
+def attention_for(width: int, pooling: Pooling) -> Attention | None:
+    """What learns to weigh frames of ``width`` channels, where the pooling asks for it."""
+    return Attention(width) if pooling == "attentive" else None
+
+
+def hidden_layers(width: int, hidden: Sequence[int]) -> nn.ModuleList:
+    """Linear layers of these widths, the first over ``width`` channels; see ``through``."""
+    pairs = zip((width, *hidden), hidden, strict=False)
+    return nn.ModuleList(nn.Linear(before, after) for before, after in pairs)
+
+
+def through(layers: nn.ModuleList, dropout: nn.Module, x: Tensor) -> Tensor:
+    """(B, D) through hidden layers, each after dropout and before a ReLU."""
+    for layer in layers:
+        x = functional.relu(layer(dropout(x)))
+    return x
+
+
+def resampled(rows: Sequence[Utterance]) -> list[str]:
+    """What the bootstrap resamples of each row: its speaker where two or more and all are known, else its recording.
+
+    What was cut or made of one recording is named by its ``group``.
+    """
+    by_speaker = len({row.speaker for row in rows}) > 1 and all(row.speaker for row in rows)
+    return [row.speaker if by_speaker and row.speaker else row.group or row.id for row in rows]
+
+
 def unlabelled(utterance: Utterance, field: str, labels: Sequence[str], frames: int) -> str | None:
     """Why an utterance cannot be learnt: no label, one that is not among the known, or no frame at all."""
     value = getattr(utterance, field)
@@ -112,9 +139,7 @@ def predicted(
 def score_predictions(
     rows: Sequence[Utterance], predictions: Sequence[Prediction], field: str, labels: Sequence[str]
 ) -> Scores:
-    """Accuracy, macro-F1 and detection; intervals resample speakers where two or more are known, else recordings.
-
-    What was cut or made of one recording is named by its ``group``.
+    """Accuracy, macro-F1 and detection; intervals resample what ``resampled`` says.
 
     A label that training never saw is an error, never a row left out. But where ``_unknown_`` was never a label,
     what reaches no threshold is heard as that: a closed set can name no stranger, only refuse it.
@@ -122,14 +147,12 @@ def score_predictions(
     Raises:
         DataError: a row without a label.
     """
-    by_speaker = len({row.speaker for row in rows}) > 1 and all(row.speaker for row in rows)
     strangers = UNKNOWN not in labels and any(getattr(row, field) == UNKNOWN for row in rows)
     labelled = []
-    for row, prediction in zip(rows, predictions, strict=True):
+    for row, group, prediction in zip(rows, resampled(rows), predictions, strict=True):
         said = getattr(row, field)
         if said is None:
             raise DataError(f"{row.id}: has no {field}, so nothing can be scored on it.")
-        group = row.speaker if by_speaker and row.speaker else row.group or row.id
         scores, accepted, heard = dict(prediction.scores) or None, prediction.accepted, prediction.value
         if strangers and accepted is not None and heard not in accepted:
             heard = UNKNOWN

@@ -10,13 +10,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Utterance
 from speechtransfer.objectives.contract import Objective, Prediction
-from speechtransfer.objectives.pooled import Attention, Pooling, pool, pooled_width
+from speechtransfer.objectives.pooled import (
+    Attention,
+    Pooling,
+    attention_for,
+    hidden_layers,
+    pool,
+    pooled_width,
+    resampled,
+    through,
+)
 from speechtransfer.score import Scores, Transcription, score_grades
 from speechtransfer.weights import Head
 
@@ -95,10 +103,10 @@ class Regress(Objective):
 
     def attach(self, width: int, period: float) -> None:
         """Build pooling, hidden layers and the output layer (1, last width) for frames of any period."""
-        self.attention = Attention(width) if self.pooling == "attentive" else None
-        sizes = (pooled_width(width, self.pooling), *self.hidden)
-        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in zip(sizes, self.hidden, strict=False))
-        self.output = nn.Linear(sizes[-1], 1)
+        self.attention = attention_for(width, self.pooling)
+        pooled = pooled_width(width, self.pooling)
+        self.layers = hidden_layers(pooled, self.hidden)
+        self.output = nn.Linear((pooled, *self.hidden)[-1], 1)
 
     @property
     def heads(self) -> dict[str, Head]:
@@ -130,9 +138,7 @@ class Regress(Objective):
         if self.output is None:
             raise PlanError("regress: the head has no width yet. Transfer.apply gives it the encoder's.")
         x = pool(frames, self.pooling, self.attention)
-        for layer in self.layers:
-            x = functional.relu(layer(self.dropout(x)))
-        found: Tensor = self.output(self.dropout(x)).squeeze(-1)
+        found: Tensor = self.output(self.dropout(through(self.layers, self.dropout, x))).squeeze(-1)
         return found
 
     def grades(self, frames: Frames) -> Tensor:
@@ -163,18 +169,16 @@ class Regress(Objective):
         return [Prediction(f"{grade:.6g}", None) for grade in self.grades(frames).tolist()]
 
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
-        """Errors and correlation: see ``score_grades``; intervals resample speakers where two or more are known.
+        """Errors and correlation: see ``score_grades``; intervals resample what ``resampled`` says.
 
         Raises:
             DataError: a row whose label is no number. Nothing is dropped from a test.
         """
-        by_speaker = len({row.speaker for row in rows}) > 1 and all(row.speaker for row in rows)
         graded = []
-        for row, prediction in zip(rows, predictions, strict=True):
+        for row, group, prediction in zip(rows, resampled(rows), predictions, strict=True):
             said = getattr(row, self.field)
             if as_grade(said) is None:
                 raise DataError(f"{row.id}: its {self.field} is {said!r}, no number, so nothing can be scored on it.")
-            group = row.speaker if by_speaker and row.speaker else row.group or row.id
             graded.append(Transcription(row.id, said, prediction.value, group))
         return score_grades(graded)
 
