@@ -104,8 +104,8 @@ class Recipe:
         distillation: a teacher to learn from beside the transcripts.
         negatives: DATA in which none of the keywords is said: stretches of it are learnt as ``_unknown_``, and on
             its test part false accepts are counted.
-        texts: text without sound (a file, a folder of ``.txt`` files, ``debian:fortunes-ru``), on which a second
-            n-gram is counted; what is a prompt of dev or a test is left out.
+        texts: text without sound (a file, a folder of ``.txt`` or ``.html`` files, ``debian:fortunes-ru``), on which
+            a second n-gram is counted; what is a prompt of dev or a test is left out.
         contract: what transcripts pass before training, scoring and use.
     """
 

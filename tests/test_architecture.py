@@ -83,6 +83,7 @@ WITHIN_A_LAYER = {
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
     ("corpora.prose", "corpora.debian"): "a package of text is fetched like one of sound",
+    ("corpora.prose", "corpora.pages"): "text without sound often lies in web pages",
     ("corpora.elan", "corpora.media"): "an ELAN file names its sound",
     ("corpora.elan", "corpora.spans"): "its annotations become rows like Praat's",
     ("corpora.elan", "corpora.tiers"): "its tiers are chosen like Praat's",

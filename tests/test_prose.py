@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from speechtransfer.cli import main
 from speechtransfer.corpora import prose
+from speechtransfer.corpora.pages import page_lines
 from speechtransfer.corpora.prose import read_prose
 from speechtransfer.errors import DataError
 from speechtransfer.text import TextContract
@@ -32,6 +34,50 @@ def test_a_folder_is_its_text_files(tmp_path: Path) -> None:
     (tmp_path / "deep" / "b.TXT").write_text("two")
     (tmp_path / "c.csv").write_text("three")
     assert read_prose([str(tmp_path)], CONTRACT).sentences == ("one", "two")
+
+
+PAGE = """<!DOCTYPE html><html lang="xx"><head><title>The title</title><style>p { color: red }</style>
+<script>if (a < b) { document.write("<p>written</p>"); }</script></head><body>
+<p>Press the <b>green</b> key,
+and w<i>ai</i>t.<p>An open paragraph &amp; more<br>after a break
+<table><tr><td>cell<td>next cell</table><!-- <p>remark</p> --><script src="x.js"/></script><div>last<ul><li>one</ul>"""
+
+
+def test_a_page_gives_a_line_for_each_block_that_a_reader_sees(tmp_path: Path) -> None:
+    assert page_lines(PAGE) == [
+        "The title",
+        "Press the green key, and wait.",
+        "An open paragraph & more",
+        "after a break",
+        "cell",
+        "next cell",
+        "last",
+        "one",
+    ]
+    (tmp_path / "page.HTML").write_text(PAGE)
+    (tmp_path / "words.txt").write_text("a < b > c")
+    read = read_prose([str(tmp_path)], CONTRACT)
+    assert {"press the green key and wait", "next cell", "a b c"} < set(read.sentences)
+    assert not {"written", "remark"} & set(" ".join(read.sentences).split())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_damaged_page_is_read_as_far_as_it_can_be(seed: int) -> None:
+    characters, generator = list(PAGE), random.Random(seed)
+    for _ in range(12):
+        characters[generator.randrange(len(characters))] = generator.choice("<>&;/!-\"' \n")
+    lines = page_lines("".join(characters))
+    assert all(line == " ".join(line.split()) != "" for line in lines)
+
+
+def test_help_pages_are_read_from_their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("libreoffice-help-xx", "libreoffice-help-xx-yy"):
+        home = tmp_path / "debian" / package / "usr/share/libreoffice/help/xx/text"
+        home.mkdir(parents=True)
+        (home / "open.html").write_text(PAGE)
+        (home / "icon.svg").write_bytes(b"\xff\x00")
+        monkeypatch.setenv("SPEECHTRANSFER_CACHE", str(tmp_path))
+        assert "press the green key and wait" in read_prose([f"debian:{package}"], CONTRACT).sentences
 
 
 def test_sayings_are_read_from_their_package_without_who_said_them(
@@ -75,10 +121,11 @@ def test_what_is_no_text_is_refused(tmp_path: Path, name: str, content: bytes | 
 
 
 def test_folders_without_text_and_packages_of_something_else_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no file in it ends in \.txt"):
+    with pytest.raises(DataError, match=r"no file in it ends in \.txt, \.html"):
         read_prose([str(tmp_path)], CONTRACT)
-    with pytest.raises(DataError, match="debian:asterisk-ru: no package of text"):
-        read_prose(["debian:asterisk-ru"], CONTRACT)
+    for name in ("asterisk-ru", "libreoffice-help-common", "fortunes-"):
+        with pytest.raises(DataError, match=f"debian:{name}: no package of text"):
+            read_prose([f"debian:{name}"], CONTRACT)
 
 
 def test_adapt_says_how_much_it_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,4 +25,6 @@ SHORT = Recipe(
 )
 #: The n-gram gets 1.4 million characters of sayings beside the transcripts; its order was chosen on Italian.
 TEXTS = replace(SHORT, texts=("debian:fortunes-ru",), language_model=8)
-RECIPES = {"default": SHORT, "texts": TEXTS}
+#: An office's help pages ask one to press and to enter, as the prompts do.
+HELP = replace(TEXTS, texts=("debian:fortunes-ru", "debian:libreoffice-help-ru"))
+RECIPES = {"default": SHORT, "texts": TEXTS, "help": HELP}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from speechtransfer.corpora.contract import walk
 from speechtransfer.corpora.debian import PREFIX, fetch
+from speechtransfer.corpora.pages import page_lines
 from speechtransfer.errors import DataError, TextError
 from speechtransfer.files import cache_folder, read_text_lines
 from speechtransfer.text import TextContract
@@ -16,7 +17,7 @@ from speechtransfer.text import TextContract
 #: More than this counts no better, and every user of the model would wait for the counting.
 MOST_CHARACTERS = 4_000_000
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？।॥۔؟።։])\s+")
-_SAYINGS = re.compile(re.escape(PREFIX) + r"fortunes-[a-z]{2,3}")
+_PAGES = (".html", ".htm")
 _SOURCE = re.compile(r"\s*--\s")  # who said it, on a line of its own
 
 
@@ -39,8 +40,9 @@ def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
     """The sentences of some texts. A line is one or more of them; in sayings, all lines between two ``%`` are.
 
     Args:
-        data: a UTF-8 file, a folder of such files that end in ``.txt``, or a package of sayings such as
-            ``debian:fortunes-ru``, fetched with apt-get.
+        data: a UTF-8 file, plain or HTML; a folder of files that end in ``.txt``, ``.html`` or ``.htm``; or a package
+            fetched with apt-get: sayings such as ``debian:fortunes-ru``, or an office's help pages such as
+            ``debian:libreoffice-help-ru``.
         contract: what the transcripts pass.
 
     Raises:
@@ -64,23 +66,37 @@ def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
 
 def _lines(name: str) -> Iterator[str]:
     if name.startswith(PREFIX):
-        yield from _sayings(name)
-        return
-    path = Path(name)
-    if path.is_dir():
-        files = [file for file in walk(path) if file.suffix.lower() == ".txt"]
-        if not files:
-            raise DataError(f"{path}: no file in it ends in .txt. Give plain UTF-8 text.")
+        yield from _packaged(name)
+    elif Path(name).is_dir():
+        yield from _folder(Path(name))
     else:
-        files = [path]
+        yield from _file(Path(name))
+
+
+def _file(file: Path) -> Iterator[str]:
+    lines = read_text_lines(file)
+    yield from page_lines("\n".join(lines)) if file.suffix.lower() in _PAGES else lines
+
+
+def _folder(folder: Path) -> Iterator[str]:
+    files = [file for file in walk(folder) if file.suffix.lower() in (*_PAGES, ".txt")]
+    if not files:
+        raise DataError(f"{folder}: no file in it ends in .txt, .html or .htm. Give UTF-8 text.")
     for file in files:
-        yield from read_text_lines(file)
+        yield from _file(file)
 
 
-def _sayings(name: str) -> Iterator[str]:
-    if not _SAYINGS.fullmatch(name):
-        raise DataError(f"{name}: no package of text; known are those of sayings, such as {PREFIX}fortunes-ru.")
-    home = fetch([name.removeprefix(PREFIX)], cache_folder()) / "usr/share/games/fortunes"
+def _packaged(name: str) -> Iterator[str]:
+    package = name.removeprefix(PREFIX)
+    kind = next((kind for kind in _PACKAGES if re.fullmatch(rf"{kind}-[a-z]{{2,3}}(-[a-z]{{2}})?", package)), None)
+    if kind is None:
+        known = " or ".join(f"{PREFIX}{kind}-ru" for kind in _PACKAGES)
+        raise DataError(f"{name}: no package of text; known are those such as {known}.")
+    place, read = _PACKAGES[kind]
+    yield from read(fetch([package], cache_folder()) / place)
+
+
+def _sayings(home: Path) -> Iterator[str]:
     # A package names its UTF-8 files twice: the second name, in .u8, says that they are.
     for file in [file for file in walk(home) if file.suffix == ".u8"] if home.is_dir() else []:
         saying: list[str] = []
@@ -90,3 +106,10 @@ def _sayings(name: str) -> Iterator[str]:
                 saying = []
             elif not _SOURCE.match(line):
                 saying.append(line.strip())
+
+
+#: Packages of text by what stands before the language in their names: where the text lies, and what reads it.
+_PACKAGES: dict[str, tuple[str, Callable[[Path], Iterator[str]]]] = {
+    "fortunes": ("usr/share/games/fortunes", _sayings),
+    "libreoffice-help": ("usr/share/libreoffice/help", _folder),
+}
