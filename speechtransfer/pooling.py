@@ -50,8 +50,8 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
         hours = sum(one["hours"] for one in heard)
         rate = false_accepts_per_hour(sum(one["false_accepts_per_hour"]["count"] for one in heard), hours)
         metrics["negatives"] = {"false_accepts_per_hour": rate.as_dict(), "hours": hours}
-    # A floor is that of one fold's vocabulary, thresholds are of one fold's model: its own folder has them.
-    for own in ("unseen_floor", "acceptance", "heads"):
+    # Units and a floor are those of one fold's vocabulary, thresholds of one fold's model: its own folder has them.
+    for own in ("units", "unseen_floor", "acceptance", "heads"):
         metrics.pop(own, None)
     metrics |= {name: one.as_dict() for name, one in scores.items()}
     metrics["folds"] = folds

@@ -16,7 +16,8 @@ from speechtransfer.errors import SettingsError
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify, Ctc, Sum
-from speechtransfer.text import TextContract, Vocabulary
+from speechtransfer.text import TextContract
+from speechtransfer.vocabulary import Vocabulary
 
 RATE = 16_000
 

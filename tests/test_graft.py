@@ -13,8 +13,8 @@ from speechtransfer.errors import PlanError
 from speechtransfer.features import MelSettings
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Plan, Transfer
+from speechtransfer.vocabulary import Vocabulary
 from speechtransfer.weights import Head
 
 torch.set_num_threads(1)
