@@ -65,11 +65,7 @@ def _role(label: str, contract: TextContract | None) -> str | None:
     if label.startswith(_WORD_START):  # a piece that begins a word is another sound than the same letters inside one
         return None
     try:
-        return contract.apply(label)
-    except TextError:
-        pass
-    try:
-        # An apostrophe, a vowel sign or a joiner alone is no text, yet it is a label: what it is inside a word.
+        # An apostrophe, a vowel sign or a joiner at an edge is no text, yet part of a label: what it is inside a word.
         return contract.apply(f"q{label}q")[1:-1].strip() or None
     except TextError:
         return None

@@ -58,7 +58,7 @@ class Phones(Units):
         if absent:
             more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
             raise TextError(
-                f"the lexicon lacks {len(absent)} words: {', '.join(absent[:_NAMED])}{more}. Add their phones."
+                f"words that the lexicon lacks ({len(absent)}): {', '.join(absent[:_NAMED])}{more}. Add their phones."
             )
 
     def cut(self, word: str) -> list[str]:

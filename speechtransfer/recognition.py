@@ -49,14 +49,14 @@ def output_layers(
     """
 
     def layer(name: str, vocabulary: Vocabulary) -> Ctc:
-        own = [row.text for row in rows if row.text and name in (ALL, row.language)]
+        own = [vocabulary.contract.apply(row.text) for row in rows if row.text and name in (ALL, row.language)]
         order = recipe.language_model
         model = CharacterNgram.from_texts(_written(own, vocabulary), order) if order else None
         legible = [text for text in prose if not vocabulary.unseen([text])]
         if prose and not legible:
             raise DataError(
                 f"{', '.join(recipe.texts)}: none of the {len(prose)} sentences is written in the "
-                f"{vocabulary.units.kind} of the training transcripts alone. Is it another language?"
+                "letters of the training transcripts alone. Is it another language?"
             )
         wider = CharacterNgram.from_texts(_written(legible, vocabulary), order) if legible else None
         return Ctc(vocabulary, language_model=model, only=None if name == ALL else {"language": name}, wider=wider)
@@ -65,5 +65,5 @@ def output_layers(
 
 
 def _written(texts: Sequence[str], vocabulary: Vocabulary) -> list[str]:
-    """Texts as the outputs write them, one after another: behind the last phone, too, there is a space."""
-    return [vocabulary.normal(text) + vocabulary.units.after for text in texts]
+    """Texts that passed the contract as outputs write them: of phones their names, a space behind the last one too."""
+    return list(texts) if vocabulary.writes else [vocabulary.normal(text) + vocabulary.units.after for text in texts]

@@ -52,6 +52,7 @@ class Ctc(Objective):
 
     kind = "ctc"
     field = "text"
+    select = ("cer", "min")
 
     def __init__(
         self,
@@ -64,7 +65,8 @@ class Ctc(Objective):
     ) -> None:
         super().__init__()
         self.vocabulary, self.contract, self.only = vocabulary, vocabulary.contract, dict(only or {})
-        self.select = ("cer", "min") if vocabulary.writes else ("per", "min")
+        if not vocabulary.writes:
+            self.select = ("per", "min")
         self.language_model, self.fusion, self.wider = language_model, fusion, wider
         self.dropout = nn.Dropout(dropout)
         self.output: nn.Linear | None = None
