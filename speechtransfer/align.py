@@ -164,7 +164,7 @@ def _unfit(part: Ctc, text: str, frames: int) -> str | None:
     """Why a text cannot be aligned; the kind of fault stands before a colon, where ledgers are counted by it."""
     unseen = part.vocabulary.unseen([text])
     if unseen:
-        return f"unknown {part.vocabulary.units.kind}: {' '.join(sorted(unseen))}"
+        return f"unknown {part.vocabulary.units.unknown}: {' '.join(sorted(unseen))}"
     needed = required_frames(part.vocabulary.encode(text))
     return f"too few frames: {needed} needed, {frames} there" if frames < needed else None
 

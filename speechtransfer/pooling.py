@@ -39,7 +39,7 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
     if "language_model" in first:
         chosen = [one.metrics["language_model"] for one in outcomes]
         counts = {key: sum(one[key] for one in chosen) for key in ("errors", "errors_without", "characters")}
-        metrics["language_model"] = {"order": chosen[0]["order"], **counts}
+        metrics["language_model"] = {name: chosen[0][name] for name in ("order", "of") if name in chosen[0]} | counts
         if "wider" in chosen[0]:
             characters = max(one["wider"]["characters"] for one in chosen)
             alone = sum(one["wider"]["errors_without"] for one in chosen)

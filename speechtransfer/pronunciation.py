@@ -34,6 +34,7 @@ class Phones(Units):
 
     kind = "phones"
     called = "phones (of which words cannot be written again)"
+    unknown = "phones or words"
     boundary = ""
     after = " "
     reachable = frozenset()

@@ -139,7 +139,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def _decoded(chosen: Values) -> str:
     """What a language model of the training texts was worth on dev, where it was chosen."""
-    without, counted = chosen["errors_without"], f"{chosen['characters']} characters of dev"
+    without, counted = chosen["errors_without"], f"{chosen['characters']} {chosen.get('of', 'characters')} of dev"
     text = f"a character {chosen['order']}-gram of the training texts"
     if chosen["errors"] == without:
         return f"none: with {text} the errors in {counted} were no fewer than {without}"

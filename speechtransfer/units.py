@@ -30,12 +30,14 @@ class Units(ABC):
     Attributes:
         kind: the name that files and settings have.
         called: what they are, for people.
+        unknown: what they are called where an output for them is missing.
         boundary: the unit between words; empty where there is none.
         after: what is written after each unit.
     """
 
     kind: ClassVar[str]
     called: ClassVar[str]
+    unknown: ClassVar[str]
     boundary: ClassVar[str] = " "
     after: ClassVar[str] = ""
 
@@ -71,7 +73,7 @@ class Characters(Units):
     """Code points."""
 
     kind = "characters"
-    called = "characters"
+    called = unknown = "characters"
     reachable = frozenset()
 
     def cut(self, word: str) -> list[str]:
@@ -97,7 +99,7 @@ class Clusters(Units):
     """Letters, each with the marks that stand on it: a tone, a vowel sign, a virama and what it joins."""
 
     kind = "clusters"
-    called = "grapheme clusters"
+    called = unknown = "grapheme clusters"
     reachable = frozenset()
 
     def cut(self, word: str) -> list[str]:
@@ -129,7 +131,7 @@ class Multigraphs(Units):
     listed: tuple[str, ...]
 
     kind = "multigraphs"
-    called = "letters"
+    called = unknown = "letters"
     reachable = frozenset()
 
     def __post_init__(self) -> None:
@@ -187,6 +189,7 @@ class Pieces(Units):
 
     kind = "bpe"
     called = "pieces of words (BPE)"
+    unknown = "characters"
 
     def __post_init__(self) -> None:
         """Refuse merges of what is not there to be merged.

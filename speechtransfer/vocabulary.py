@@ -102,7 +102,7 @@ class Vocabulary:
         pieces = _cut(self.contract.apply(text), self.units)
         unknown = sorted(set(pieces) - self._positions.keys())
         if unknown:
-            raise TextError(f"{text!r} holds {self.units.kind} outside the vocabulary: {' '.join(unknown)}")
+            raise TextError(f"{text!r} holds {self.units.unknown} outside the vocabulary: {' '.join(unknown)}")
         return [self._positions[piece] for piece in pieces]
 
     def decode(self, indices: Sequence[int]) -> str:

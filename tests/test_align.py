@@ -101,7 +101,7 @@ def test_units_lie_in_their_words(
     assert [[letter.character for letter in word.letters] for word in alignment.words] == letters
     assert alignment.words[0].letters[0].start == pytest.approx(0.0, abs=0.03)
     assert alignment.words[1].letters[0].start == pytest.approx(0.66, abs=0.03)
-    assert [line.reason.split(":")[0] for line in ledger] == [f"unknown {units.kind}"]
+    assert [line.reason.split(":")[0] for line in ledger] == [f"unknown {units.unknown}"]
 
 
 def test_each_language_is_aligned_by_its_own_layer(listener: Model, row: Callable[..., Utterance]) -> None:

@@ -66,7 +66,7 @@ def test_words_become_phones_and_are_not_written_again() -> None:
     assert vocabulary.words("the hat") == [["DH", "AH0"], ["HH", "AE1", "T"]]
     assert not vocabulary.writes
     assert vocabulary.unseen(["a hut dog the"]) == Counter({"AH1": 1, "dog": 1})
-    with pytest.raises(TextError, match="phones outside the vocabulary: AH1"):
+    with pytest.raises(TextError, match="phones or words outside the vocabulary: AH1"):
         vocabulary.encode("hut")
     with pytest.raises(TextError, match=r"lacks \(1\): dog. Add"):
         vocabulary.normal("the dog")

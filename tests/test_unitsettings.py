@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from speechtransfer import cli
-from speechtransfer.checkpoint import load
+from speechtransfer.checkpoint import load, save
 from speechtransfer.defaults import defaults
+from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.errors import DataError, SettingsError, TextError
 from speechtransfer.languages import RULES
 from speechtransfer.objectives import Ctc
@@ -19,6 +20,7 @@ from speechtransfer.recipe import Recipe
 from speechtransfer.record import as_known, config_hash
 from speechtransfer.tasks import fold_task, open_corpus
 from speechtransfer.text import LANGUAGE_VERSION, TextContract
+from speechtransfer.transfer import Transfer
 from speechtransfer.trial import read_outcome
 from speechtransfer.units import Characters, Clusters, Multigraphs, Pieces, Units
 from speechtransfer.unitsettings import UnitSettings
@@ -136,7 +138,7 @@ def call(*arguments: str | Path) -> int:
 
 
 def adapt(out: Path, *more: str) -> int:
-    flags = ("--source", "random:conformer", "--steps", "1", "--out", out, "--set", "folds=2", "language_model=3")
+    flags = ("--source", out.parent / "tiny", "--steps", "1", "--out", out, "--set", "folds=2", "language_model=3")
     return call("adapt", SYNTHETIC, *flags, *more)
 
 
@@ -145,6 +147,8 @@ def test_a_run_of_phones_from_the_command_to_the_figures(
 ) -> None:
     monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
     lexicon, out = tmp_path / "lexicon.txt", tmp_path / "run"
+    tiny = Conformer(ConformerSettings(width=16, layers=1, heads=2, kernel=3, expansion=2))
+    save(Transfer().apply(tiny, Ctc(Vocabulary.from_texts(["ab"])))[0], tmp_path / "tiny")
     lexicon.write_text(LEXICON.replace("me M E\n", "").replace("sun S U N\n", ""))
     asked = ("units.kind=phones", f"units.lexicon={lexicon}")
     assert adapt(out, *asked) == 1
@@ -158,6 +162,7 @@ def test_a_run_of_phones_from_the_command_to_the_figures(
     metrics = json.loads((out / "metrics.json").read_text())
     assert set(metrics["test"]) == {"per", "notes"}
     assert metrics["units"]["kind"] == "phones"
+    assert metrics["language_model"]["of"] == "phones"
     assert metrics["unseen_floor"]["count"] == metrics["test"]["per"]["count"]
     assert read_outcome(out).scores["test"].metrics.keys() == {"per"}
     model = load(out)

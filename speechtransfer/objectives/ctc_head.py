@@ -156,7 +156,7 @@ class Ctc(Objective):
 
         Returns:
             ``language_model``: what was chosen, and the character errors on dev of every trial beside the
-            characters there (of phones, the phone errors and the phones); nothing without one.
+            characters there (the same of phones, which it then says under ``of``); nothing without one.
         """
         if self.language_model is None:
             return {}
@@ -185,6 +185,8 @@ class Ctc(Objective):
                 for trial, count in zip(trials, errors, strict=True)
             ],
         }
+        if not self.vocabulary.writes:
+            told["of"] = "phones"
         if self.wider is not None:
             alone = min(count for trial, count in zip(trials, errors, strict=True) if not _share(trial))
             told["wider"] = {"characters": sum(map(len, self.wider.texts)), "errors_without": alone}
