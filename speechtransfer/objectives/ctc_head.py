@@ -174,7 +174,7 @@ class Ctc(Objective):
             edits = counted(list(zip(said, found, strict=True)))
             errors.append(int(edits.errors.sum()))
         self.fusion = trials[errors.index(min(errors))]
-        told = {
+        told: dict[str, Any] = {
             "order": self.language_model.order,
             "chosen": self.fusion and _told(self.fusion),
             "errors": min(errors),
