@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,7 @@ from speechtransfer.text import Vocabulary
 from speechtransfer.trellis import ANY, Place, place
 from speechtransfer.trimming import LOUDNESS_PERIOD, in_pauses, loudness
 
-#: Seconds that are heard at once, and those heard beside them on either side: what an encoder makes of its edges is poor.
+#: Seconds heard at once, and those heard with them on either side, since what an encoder makes of edges is poor.
 _WINDOW, _CONTEXT = 20.0, 2.0
 #: Of a line's letters, the share that the recogniser may lack: a line in letters that it never saw would fit anywhere.
 _MOST_UNKNOWN = 0.25
@@ -38,12 +38,19 @@ class Line:
     """A line of a text, or a sentence of it.
 
     Attributes:
-        where: file and number of the line.
+        file: of the text.
+        number: of the line in it, from 1.
         text: as it stands there.
     """
 
-    where: str
+    file: Path
+    number: int
     text: str
+
+    @property
+    def where(self) -> str:
+        """File and line, as ledgers name them."""
+        return f"{self.file}:{self.number}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def read_transcript(path: Path, by: Literal["lines", "sentences"] = "lines") -> 
     lines = []
     for number, line in enumerate(read_text_lines(path), 1):
         parts = sentences_of(line) if by == "sentences" else [line.strip()]
-        lines += [Line(f"{path}:{number}", part) for part in parts if part]
+        lines += [Line(path, number, part) for part in parts if part]
     if not lines:
         raise DataError(f"{path}: holds no text. Write a line for each utterance.")
     return tuple(lines)
@@ -211,8 +218,8 @@ def segment(
     places = place(heard.log_posteriors, labels, rest)
     if not any(places):
         raise DataError(
-            f"{audio}: none of {len(spelt)} lines is heard in its {heard.seconds:.0f} s. Check that the text is of this "
-            "recording and the run of its language."
+            f"{audio}: none of {len(spelt)} lines is heard in its {heard.seconds:.0f} s. Check that the text is of "
+            "this recording and the run of its language."
         )
     spans = iter(_spans([one for one in places if one], heard))
     segments: list[Segment] = []
@@ -220,7 +227,7 @@ def segment(
     behind = 0.0
     for (line, text), found in zip(spelt, places, strict=True):
         if found is None:
-            ledger.append(LedgerRow(str(audio), f"not heard: nowhere behind {behind:.2f} s", where=line.where))
+            ledger.append(LedgerRow(str(audio), f"not heard: expected behind {behind:.2f} s", where=line.where))
             continue
         start, behind = next(spans)
         confidence = round(math.exp(found.log_posterior), 4)
@@ -257,7 +264,8 @@ def _legible(line: Line, vocabulary: Vocabulary) -> str:
 
 def _spans(places: Sequence[Place], heard: Heard) -> list[tuple[float, float]]:
     """Seconds from which to which each line lasts, its borders in pauses."""
-    frames = [(round(one.first[0] * heard.period / LOUDNESS_PERIOD), round((one.last[-1] + 1) * heard.period / LOUDNESS_PERIOD)) for one in places]
+    scale = heard.period / LOUDNESS_PERIOD
+    frames = [(round(one.first[0] * scale), round((one.last[-1] + 1) * scale)) for one in places]
     count = len(heard.decibels)
     edges = [(0, 0), *frames, (count, count)]
     gaps = [in_pauses(heard.decibels, one[1], two[0]) for one, two in pairwise(edges)]

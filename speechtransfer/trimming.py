@@ -42,7 +42,8 @@ def loudness(wave: np.ndarray, sample_rate: int) -> np.ndarray:
     """Decibels of full scale of (S,) samples in frames of ``LOUDNESS_PERIOD``; an unfinished one at the end is none."""
     size = round(_FRAME * sample_rate)
     frames = np.asarray(wave[: len(wave) // size * size], dtype=np.float64).reshape(-1, size)
-    return 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
+    decibels: np.ndarray = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
+    return decibels
 
 
 def in_pauses(decibels: np.ndarray, first: int, last: int) -> tuple[int, int]:

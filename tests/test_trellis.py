@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, product
+from itertools import groupby, pairwise, product
 
 import numpy as np
 import pytest
@@ -27,8 +27,7 @@ def spellings(frames: int, labels: Sequence[int]) -> Iterator[tuple[tuple[int, i
         runs = [(mark, [at for at, _ in run]) for mark, run in groupby(enumerate(marks), key=lambda pair: pair[1])]
         said = [(mark, times) for mark, times in runs if mark != len(labels)]
         touching = any(
-            one[0] != len(labels) != two[0] and labels[one[0]] == labels[two[0]] != ANY
-            for one, two in zip(runs, runs[1:], strict=False)
+            one[0] != len(labels) != two[0] and labels[one[0]] == labels[two[0]] != ANY for one, two in pairwise(runs)
         )
         if [mark for mark, _ in said] == [*range(len(labels))] and not touching:
             yield tuple((times[0], times[-1]) for _, times in said)
@@ -48,7 +47,9 @@ def cost(scores: np.ndarray, lines: Sequence[Sequence[int]], spans: Sequence[tup
         inside[own[0][0] : own[-1][1] + 1] = True
         covered |= inside
         for label, (first, last) in zip(line, own, strict=True):
-            total += scores[first : last + 1, 2:].max(1).sum() if label == ANY else scores[first : last + 1, label].sum()
+            total += (
+                scores[first : last + 1, 2:].max(1).sum() if label == ANY else scores[first : last + 1, label].sum()
+            )
             inside[first : last + 1] = False
         total += scores[inside, 0].sum()
     return total + np.maximum(scores[~covered][:, REST].max(1, initial=-COSTS.most), -COSTS.unwritten).sum()
@@ -94,3 +95,40 @@ def test_no_path_is_better(seed: int) -> None:
     scores = drawn(seed, 5)
     places = place(scores, lines, REST, COSTS)
     assert cost(scores, lines, spans_of(lines, places)) == pytest.approx(best(scores, lines), abs=1e-4)
+
+
+def told(frames: int, heard: dict[int, int]) -> np.ndarray:
+    """Posteriors that say a label in some frames, and a blank in all others."""
+    scores = np.full((frames, LABELS), -8.0)
+    scores[:, 0] = 0.0
+    for frame, label in heard.items():
+        scores[frame, [0, label]] = -8.0, 0.0
+    return scores
+
+
+@pytest.mark.parametrize("frames", [90, 1000, 1023])
+def test_what_is_kept_of_the_way_changes_nothing(frames: int) -> None:
+    """Lines far apart, so that the path crosses what is computed again many times over."""
+    at = np.sort(np.random.default_rng(frames).choice(frames // 3, 24, replace=False)) * 3
+    lines = [[2, 3, 4, 2]] * 6
+    heard = {int(frame): label for frame, label in zip(at, [2, 3, 4, 2] * 6, strict=True)}
+    places = place(told(frames, heard), lines, REST, COSTS)
+    assert [frame for one in places if one for frame in one.first] == at.tolist()
+    assert all(one and one.log_posterior == pytest.approx(0.0, abs=1e-6) for one in places)
+
+
+def test_equal_labels_need_a_blank_between() -> None:
+    apart = told(9, {2: 3, 4: 3})
+    assert place(apart, [[3, 3]], REST, COSTS) == [Place((2, 4), (2, 4), 0.0)]
+    (together,) = place(told(9, {2: 3, 3: 3, 4: 3}), [[3, 3]], REST, COSTS)
+    assert together is None or together.first[1] - together.last[0] > 1
+
+
+def test_confidence_counts_what_is_heard_between_letters() -> None:
+    """Two letters over four frames, of which one says another letter: its blank costs 8, clipped at 6."""
+    (one,) = place(told(12, {4: 2, 5: 4, 7: 3}), [[2, 3]], REST, Costs(2.0, 8.0, 6.0))
+    assert one == Place((4, 7), (4, 7), -3.0)
+
+
+def test_no_sound_holds_no_line() -> None:
+    assert place(np.zeros((0, LABELS)), [[2], [3]], REST, COSTS) == [None, None]

@@ -200,7 +200,8 @@ class Ctc(Objective):
 
     def log_posteriors(self, frames: Frames) -> Tensor:
         """(B, T, V) natural logarithms of what each frame says of each label, the blank first."""
-        return self._layer()(frames.values).float().log_softmax(-1)
+        logits: Tensor = self._layer()(frames.values)
+        return logits.float().log_softmax(-1)
 
     def align(self, frames: Frames, texts: Sequence[str]) -> list[tuple[Span, ...]]:
         """Where each character of a known text lies, spaces among them: one span a character of each item.
