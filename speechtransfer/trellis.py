@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,6 +75,31 @@ def place(
     return trellis.places(*trellis.visited())
 
 
+class _Scores(NamedTuple):
+    """Of the best paths to (L + 1,) gaps and (L,) labels, in float32."""
+
+    gaps: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, size: int) -> _Scores:
+        """Room for so many labels."""
+        return cls(np.empty(size + 1, np.float32), np.empty(size, np.float32))
+
+    def copy(self) -> _Scores:
+        """The same, elsewhere."""
+        return _Scores(self.gaps.copy(), self.labels.copy())
+
+    def head(self, size: int) -> _Scores:
+        """The first labels and the gaps around them, in the same place."""
+        return _Scores(self.gaps[: size + 1], self.labels[:size])
+
+    def lower(self, by: float) -> None:
+        """Only differences count, and float32 keeps those of small numbers better."""
+        for values in self:
+            values -= by
+
+
 class _Trellis:
     """The states are L labels, line after line, and L + 1 gaps, of which gap j lies before label j.
 
@@ -91,78 +117,83 @@ class _Trellis:
         self.between = np.maximum(scores[:, rest].max(axis=1), np.float32(-costs.unwritten))
         any_letter = np.delete(scores, rest, axis=1).max(axis=1)
         self.scores = np.concatenate([scores, any_letter[:, None]], axis=1)
-        self.labels = np.array([label for line in lines for label in line], dtype=np.intp)
+        labels = np.array([label for line in lines for label in line], dtype=np.intp)
+        self.labels = np.where(labels == ANY, scores.shape[1], labels)
         self.edges = np.cumsum([0, *map(len, lines)])
         self.leaving = self.edges * costs.unsaid
         # A blank must part equal labels, which would otherwise be heard as one.
         self.direct = np.zeros(len(self.labels), dtype=np.float32)
-        self.direct[1:][(self.labels[1:] == self.labels[:-1]) & (self.labels[1:] != ANY)] = -np.inf
+        self.direct[1:][(self.labels[1:] == self.labels[:-1]) & (labels[1:] != ANY)] = -np.inf
+        self.spare = np.empty(len(self.labels), dtype=np.float32)
 
-    def begin(self) -> tuple[np.ndarray, np.ndarray]:
-        """Scores (L + 1,) of the gaps and (L,) of the labels before the first frame."""
-        gaps = np.full(len(self.labels) + 1, -np.inf, dtype=np.float32)
-        gaps[self.edges] = -self.leaving
-        return gaps, np.full(len(self.labels), -np.inf, dtype=np.float32)
+    def begin(self) -> _Scores:
+        """Before the first frame: lines may be left out already."""
+        scores = _Scores.of(len(self.labels))
+        scores.gaps.fill(-np.inf)
+        scores.labels.fill(-np.inf)
+        scores.gaps[self.edges] = -self.leaving
+        return scores
 
-    def step(self, frame: int, gaps: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scores one frame on, of the first gaps and labels, as many as are given."""
-        size = len(labels)
-        row = self.scores[frame]
-        before = np.empty(size + 1, dtype=np.float32)  # the label before each gap
-        before[0], before[1:] = -np.inf, labels
-        new_gaps = np.maximum(gaps, before)
+    def step(self, frame: int, old: _Scores, new: _Scores) -> None:
+        """Write scores one frame on, of the first gaps and labels, as many as both hold."""
+        size, row = len(old.labels), self.scores[frame]
         edges = self.edges[: np.searchsorted(self.edges, size, side="right")]
-        at_edges = new_gaps[edges] + self.between[frame]
-        new_gaps += row[0]
-        kept = at_edges + self.leaving[: len(edges)]
-        new_gaps[edges] = np.maximum.accumulate(kept) - self.leaving[: len(edges)]
-        before[:-1] += self.direct[:size]
-        new_labels = np.maximum(np.maximum(labels, gaps[:-1]), before[:-1])
-        new_labels += row[self.labels[:size]]
-        return new_gaps, new_labels
+        # Into arrays that are there: new ones of this size would take most of the time.
+        new.gaps[0] = old.gaps[0]
+        np.maximum(old.gaps[1:], old.labels, out=new.gaps[1:])
+        at_edges = new.gaps[edges] + self.between[frame] + self.leaving[: len(edges)]
+        np.add(new.gaps, row[0], out=new.gaps)
+        new.gaps[edges] = np.maximum.accumulate(at_edges) - self.leaving[: len(edges)]
+        np.maximum(old.labels, old.gaps[:-1], out=new.labels)
+        spare = self.spare[:size]
+        np.add(old.labels[:-1], self.direct[1:size], out=spare[1:])
+        np.maximum(new.labels[1:], spare[1:], out=new.labels[1:])
+        np.take(row, self.labels[:size], out=spare, mode="clip")
+        np.add(new.labels, spare, out=new.labels)
 
     def visited(self) -> tuple[np.ndarray, np.ndarray]:
         """The first and the last frame (L,) of each label on the best path; -1 where it is left out."""
         first, last = (np.full(len(self.labels), -1) for _ in range(2))
         frames = len(self.scores)
         every = max(1, math.isqrt(frames))
-        now, kept = self.begin(), []
+        now, spare, kept = self.begin(), self.begin(), []
         for frame in range(frames):
             if frame % every == 0:
-                top = max(one.max() for one in now)
-                now = now[0] - top, now[1] - top
-                kept.append(now)
-            now = self.step(frame, *now)
-        at_gap = bool(now[0][-1] >= now[1][-1])
+                now.lower(max(now.gaps.max(), now.labels.max()))
+                kept.append(now.copy())
+            self.step(frame, now, spare)
+            now, spare = spare, now
+        at_gap = bool(now.gaps[-1] >= now.labels[-1])
         at = len(self.labels) - (not at_gap)
+        history = [now, spare, *(_Scores.of(len(self.labels)) for _ in range(every - 2))]
         for begin in reversed(range(0, frames, every)):
-            size = at + (not at_gap)
-            gaps, labels = kept.pop()
-            history = [(gaps[: size + 1], labels[:size])]
-            for frame in range(begin, min(begin + every, frames) - 1):
-                history.append(self.step(frame, *history[-1]))
-            for frame in reversed(range(begin, begin + len(history))):
-                gaps, labels = history.pop()
+            stop = min(begin + every, frames)
+            # A path never goes back to what is behind: less and less is computed again.
+            rows = [one.head(at + (not at_gap)) for one in (kept.pop(), *history[: stop - begin - 1])]
+            for frame, (old, new) in enumerate(pairwise(rows), begin):
+                self.step(frame, old, new)
+            for frame, old in zip(reversed(range(begin, stop)), reversed(rows), strict=True):
                 if at_gap:
-                    at = self.entered(frame, at, gaps, labels)
-                    at_gap = not at or gaps[at] >= labels[at - 1]
+                    at = self.entered(at, old)
+                    at_gap = not at or bool(old.gaps[at] >= old.labels[at - 1])
                     at -= not at_gap
                 else:
                     first[at], last[at] = frame, max(last[at], frame)
-                    neighbour = labels[at - 1] + self.direct[at] if at else -np.inf
-                    best = max(labels[at], gaps[at], neighbour)
-                    at_gap = labels[at] < best and gaps[at] == best
-                    at -= labels[at] < best and not at_gap
+                    neighbour = old.labels[at - 1] + self.direct[at] if at else -np.inf
+                    best = max(old.labels[at], old.gaps[at], neighbour)
+                    at_gap = bool(old.labels[at] < best and old.gaps[at] == best)
+                    at -= bool(old.labels[at] < best and not at_gap)
         return first, last
 
-    def entered(self, frame: int, gap: int, gaps: np.ndarray, labels: np.ndarray) -> int:
+    def entered(self, gap: int, old: _Scores) -> int:
         """The gap from which the path went to a gap within a frame: itself, or an edge if lines are left out."""
         edge = int(np.searchsorted(self.edges, gap))
         if self.edges[edge] != gap:
             return gap
         edges = self.edges[: edge + 1]
-        at_edges = np.maximum(gaps[edges], np.append(-np.inf, labels)[edges]) + self.leaving[: edge + 1]
-        best = edge - int(np.argmax(at_edges[::-1]))
+        at_edges = old.gaps[edges]
+        at_edges[1:] = np.maximum(at_edges[1:], old.labels[edges[1:] - 1])
+        best = edge - int(np.argmax((at_edges + self.leaving[: edge + 1])[::-1]))
         return int(edges[best])
 
     def places(self, first: np.ndarray, last: np.ndarray) -> list[Place | None]:

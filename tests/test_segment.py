@@ -1,4 +1,4 @@
-"""Lines of a text in one long recording of tones, whose borders are known, and what becomes of lines that do not fit."""
+"""Lines of a text in one long recording of tones, whose borders are known, and what becomes of other lines."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_lines_lie_where_they_are_said(listener: Model, story: Callable[..., tup
     for one, (start, end) in zip(done.segments, times, strict=True):
         assert one.row.start == pytest.approx(start, abs=0.12)
         assert one.row.end == pytest.approx(end, abs=0.12)
-        assert one.confidence > 0.5
+        assert one.confidence > 0.3
         assert "".join(letter for _, letter in one.letters) == one.line.text
         assert all(start <= second <= end for second, _ in one.letters)
 
@@ -161,7 +161,7 @@ def test_the_layer_of_the_language_aligns(listener: Model, story: Callable[..., 
     assert {one.row.language for one in done.segments} == {"spa"}
     assert len(done.segments) == len(SAID)
     for language in (None, "fra"):
-        with pytest.raises(SettingsError, match="eng, spa.*--language"):
+        with pytest.raises(SettingsError, match=r"eng, spa.*--language"):
             segment(model, audio, lines(*SAID), language=language)
 
 
