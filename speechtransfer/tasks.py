@@ -148,7 +148,7 @@ def _builder(recipe: Recipe, corpus: Corpus, prose: Sequence[str]) -> Callable[[
             encoder = load_encoder(recipe.distillation.teacher)
             shared = encoder.sample_rate == corpus.recordings.sample_rate
             own = corpus.recordings if shared else Recordings(encoder.sample_rate)
-            teacher = Heard(keep(encoder, rows, own, recipe.distillation.block, "float16"))
+            teacher = Heard(keep(encoder, rows, own, recipe.distillation.block, "float16"), encoder.card)
             parts["teacher"] = (recipe.distillation.weight, Distil(teacher.width, teacher))
         return Sum(**parts) if len(parts) > 1 else parts[ALL][1]
 

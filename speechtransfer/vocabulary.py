@@ -99,7 +99,7 @@ class Vocabulary:
         Raises:
             TextError: a unit that the training text never had, a word that the lexicon lacks, or a broken contract.
         """
-        pieces = _cut(self.contract.apply(text), self.units)
+        pieces = self.pieces(text)
         unknown = sorted(set(pieces) - self._positions.keys())
         if unknown:
             raise TextError(f"{text!r} holds {self.units.unknown} outside the vocabulary: {' '.join(unknown)}")
@@ -115,8 +115,15 @@ class Vocabulary:
         Raises:
             TextError: a word that the lexicon lacks, or a broken contract.
         """
-        normal = self.contract.apply(text)
-        return normal if self.writes else " ".join(_cut(normal, self.units))
+        return self.contract.apply(text) if self.writes else " ".join(self.pieces(text))
+
+    def pieces(self, text: str) -> list[str]:
+        """The units of the normalised text, those between words among them, with or without an output.
+
+        Raises:
+            TextError: a word that the lexicon lacks, or a broken contract.
+        """
+        return _cut(self.contract.apply(text), self.units)
 
     def words(self, text: str) -> list[list[str]]:
         """The units of each word; in ``encode`` the boundary stands between words, where the units have one.

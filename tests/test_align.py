@@ -17,6 +17,7 @@ from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify, Ctc, Sum
 from speechtransfer.pronunciation import Phones
+from speechtransfer.segment import Line, segment
 from speechtransfer.text import TextContract
 from speechtransfer.units import Multigraphs, Pieces, Units
 from speechtransfer.vocabulary import Vocabulary
@@ -96,12 +97,15 @@ def test_units_lie_in_their_words(
             tone = old.vocabulary.labels.index(label[:1].lower())
             head.weight[index], head.bias[index] = own.weight[tone], own.bias[tone]
     rows = Manifest((row("abc d"), row("d", text="d x")))
-    found, ledger = align(Model(listener.encoder, objective), rows, Recordings(RATE))
+    model = Model(listener.encoder, objective)
+    found, ledger = align(model, rows, Recordings(RATE))
     alignment = found[rows[0].id]
     assert [[letter.character for letter in word.letters] for word in alignment.words] == letters
     assert alignment.words[0].letters[0].start == pytest.approx(0.0, abs=0.03)
     assert alignment.words[1].letters[0].start == pytest.approx(0.66, abs=0.03)
     assert [line.reason.split(":")[0] for line in ledger] == [f"unknown {units.unknown}"]
+    (whole,) = segment(model, rows[0].audio, [Line(Path("story.txt"), 1, "abc d")]).segments
+    assert [unit for _, unit in whole.letters if unit != " "] == [unit for word in letters for unit in word]
 
 
 def test_each_language_is_aligned_by_its_own_layer(listener: Model, row: Callable[..., Utterance]) -> None:

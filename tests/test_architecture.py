@@ -21,19 +21,19 @@ LAYERS: dict[int, tuple[str, ...]] = {
     0: ("events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text", "units"),
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
-        *("lexicon", "listening", "pronunciation", "splits", "symptoms", "textsettings", "trimming", "unitsettings"),
-        *("vocabulary", "weights"),
+        *("lexicon", "listening", "pronunciation", "splits", "symptoms", "textsettings", "trellis", "trimming"),
+        *("unitsettings", "vocabulary", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
     4: (
         *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "resume"),
-        *("schedule", "sources", "stream"),
+        *("schedule", "segment", "sources", "stream"),
     ),
     5: ("fit",),
-    6: ("cuts", "detections", "grading", "pictures", "record", "report", "rundata", "trial", "verdict"),
+    6: ("cuts", "detections", "doubts", "grading", "pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "recognition", "spotting", "tasks"),
-    8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
+    8: ("__init__", "__main__", "actions", "align_verb", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
 WITHIN_A_LAYER = {
@@ -51,6 +51,7 @@ WITHIN_A_LAYER = {
     ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
     ("embedding", "evaluate"): "both fill a batch with as much sound",
     ("mining", "align"): "what is cut was aligned",
+    ("segment", "align"): "one chooses among the output layers that write letters",
     ("mining", "doctor"): "what is cut was examined",
     ("offers", "checkpoint"): "a run folder is a source",
     ("offers", "sources"): "a listing is of what loading finds",
@@ -59,6 +60,7 @@ WITHIN_A_LAYER = {
     ("activations", "evaluate"): "both fill a batch with as much sound",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("cuts", "pictures"): "the page shows them",
+    ("doubts", "pictures"): "so does this one",
     ("report", "pictures"): "the report shows them",
     ("report", "detections"): "a section of the report, in a file of its own for its length",
     ("detections", "pictures"): "drawn alike",
@@ -80,6 +82,8 @@ WITHIN_A_LAYER = {
     ("cli", "actions.check"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
+    ("align_verb", "actions.align"): "a verb calls what it does",
+    ("cli", "align_verb"): "a verb in a file of its own, for its length",
     ("cli", "keyword_verbs"): "verbs in a file of their own, for their length",
     ("keyword_verbs", "actions.enrol"): "a verb calls what it does",
     ("keyword_verbs", "actions.spot"): "a verb calls what it does",
@@ -131,6 +135,7 @@ WITHIN_A_LAYER = {
 }
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
+    ("actions.align", "align_verb"): "an action takes its verb's dataclass",
     ("actions.mine", "keyword_verbs"): "an action takes its verb's dataclass",
     ("actions.train", "cli"): "an action takes its verb's dataclass",
     ("actions.enrol", "keyword_verbs"): "an action takes its verb's dataclass",
@@ -160,7 +165,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
     "pytorch_metric_learning": ("objectives",),
-    "tyro": ("cli", "keyword_verbs"),
+    "tyro": ("align_verb", "cli", "keyword_verbs"),
     "num2words": ("numerals",),
     "tokenizers": ("units",),
 }
@@ -169,7 +174,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     **dict.fromkeys(("bucketing", "episodes", "errors", "events", "files", "languages"), frozenset()),
     **dict.fromkeys(("lexicon", "manifest", "overrides", "splits", "textsettings"), frozenset()),
     "numerals": frozenset({"num2words", "regex"}),
-    "ngram": frozenset({"numpy"}),
+    **dict.fromkeys(("ngram", "trellis"), frozenset({"numpy"})),
     **dict.fromkeys(("pronunciation", "text"), frozenset({"regex"})),
     **dict.fromkeys(("unitsettings", "vocabulary"), frozenset()),
     "units": frozenset({"regex", "tokenizers"}),
