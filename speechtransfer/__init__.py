@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
     from speechtransfer.schedule import FitSettings
     from speechtransfer.sources import load_encoder
-    from speechtransfer.text import Vocabulary
     from speechtransfer.transfer import Rule, Transfer
+    from speechtransfer.vocabulary import Vocabulary
 
 #: Where each public name lives; torch and transformers take seconds to import, so none is loaded before use.
 _HOMES = {
@@ -25,7 +25,7 @@ _HOMES = {
     "Recipe": "recipe",
     "Rule": "transfer",
     "Transfer": "transfer",
-    "Vocabulary": "text",
+    "Vocabulary": "vocabulary",
     "evaluate": "evaluate",
     "fit": "fit",
     "load": "checkpoint",

@@ -13,6 +13,7 @@ from rich.progress import track
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import scoring_batches
 from speechtransfer.ctc import required_frames
+from speechtransfer.decode import Span
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import BATCH_SECONDS
 from speechtransfer.frames import Batch, Frames
@@ -26,7 +27,7 @@ class Letter:
     """A character of a transcript where the recogniser is sure of it; times count from the utterance's start.
 
     Attributes:
-        character: one symbol of the vocabulary.
+        character: one symbol of the vocabulary, whatever its units are.
         start: seconds where its first frame begins.
         end: seconds where its last frame ends.
         log_posterior: natural logarithm of its posterior, a mean over its frames.
@@ -164,9 +165,13 @@ def _unfit(part: Ctc, text: str, frames: int) -> str | None:
     """Why a text cannot be aligned; the kind of fault stands before a colon, where ledgers are counted by it."""
     unseen = part.vocabulary.unseen([text])
     if unseen:
-        return f"unknown characters: {' '.join(sorted(unseen))}"
+        return f"unknown {part.vocabulary.units.unknown}: {' '.join(sorted(unseen))}"
     needed = required_frames(part.vocabulary.encode(text))
     return f"too few frames: {needed} needed, {frames} there" if frames < needed else None
+
+
+def _letter(character: str, span: Span, period: float) -> Letter:
+    return Letter(character, span.first * period, (span.last + 1) * period, span.log_posterior)
 
 
 def _aligned(part: Ctc, frames: Frames, batch: Batch, recordings: Recordings) -> list[Alignment]:
@@ -174,13 +179,11 @@ def _aligned(part: Ctc, frames: Frames, batch: Batch, recordings: Recordings) ->
     texts = [part.vocabulary.contract.apply(text or "") for text in batch.fields["text"]]
     alignments = []
     for text, spans, samples in zip(texts, part.align(frames, texts), batch.lengths.tolist(), strict=True):
-        letters = [
-            Letter(character, span.first * frames.period, (span.last + 1) * frames.period, span.log_posterior)
-            for character, span in zip(text, spans, strict=True)
-        ]
-        words, first = [], 0
-        for word in text.split(" "):
-            words.append(Word(tuple(letters[first : first + len(word)])))
-            first += len(word) + 1
+        words: list[Word] = []
+        left = iter(spans)
+        for pieces in part.vocabulary.words(text):
+            if words and part.vocabulary.units.boundary:
+                next(left)
+            words.append(Word(tuple(_letter(piece, next(left), frames.period) for piece in pieces)))
         alignments.append(Alignment(tuple(words), samples / recordings.sample_rate))
     return alignments

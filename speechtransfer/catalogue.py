@@ -15,6 +15,7 @@ from speechtransfer.recipe import Recipe
 from speechtransfer.record import Result, append, config_hash, current, read_results, summary, table, update_readme
 from speechtransfer.sources import packaged_sources
 from speechtransfer.trial import Outcome
+from speechtransfer.unitsettings import UnitSettings
 
 #: Around the README's table of encoder families.
 FAMILIES = "<!-- families: generated from the encoders -->", "<!-- /families -->"
@@ -99,6 +100,7 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         data=(synthetic,),
         language="eng",
         contract=replace(recipe.contract, marks="keep"),  # English has none to strip
+        units=UnitSettings(),  # those of another language's writing are not in English
         tests={},
         train_minutes=None,
         train_clips=None,

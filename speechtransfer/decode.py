@@ -141,14 +141,15 @@ def beam_search(
 
     Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition using bi-directional
     recurrent DNNs", algorithm 1, with characters in the place of words. The score of a text is its CTC
-    log-likelihood + weight x the model's + bonus x its length.
+    log-likelihood + weight x the model's + bonus x its length. A label may be several characters long: the
+    model then counts each of them, and the likelihood of a text is the sum over all its spellings in labels.
 
     Args:
         logits: (B, T, V), before any softmax.
         lengths: (B,) valid frames.
-        labels: the text of each output; the blank's is not read.
+        labels: what each output writes; the blank's is not read.
         fusion: the language model; None searches by sound alone.
-        width: texts kept after each frame.
+        width: texts kept after each frame, each with the label that it ends in.
         blank: index of the blank.
     """
     scores = logits.detach().float().log_softmax(-1).cpu()
@@ -160,51 +161,58 @@ def beam_search(
 
 #: Outputs this unlikely at a frame (natural logarithm) are not followed.
 _CUTOFF = -10.0
+#: A text and the index of its last label; the same text may be spelt with other labels.
+_Spelt = tuple[str, int]
 
 
 def _search(frames: list[list[float]], labels: Sequence[str], fusion: Fusion | None, width: int, blank: int) -> str:
-    """One item; a beam is a text with the log-likelihoods of ending in a blank and in its last label."""
+    """One item; a beam is a spelling with the log-likelihoods of ending in a blank and in its last label."""
 
     def extended(text: str, label: str) -> float:
         if fusion is None:
             return 0.0
-        return fusion.weight * fusion.model.log_probability(END + text, label) + fusion.bonus
+        told = fusion.model.log_probability(END + text, label[0])
+        for place in range(1, len(label)):
+            told += fusion.model.log_probability(END + text + label[:place], label[place])
+        return fusion.weight * told + fusion.bonus * len(label)
 
-    beams = {"": (0.0, -math.inf, 0.0)}
+    beams: dict[_Spelt, tuple[float, float, float]] = {("", blank): (0.0, -math.inf, 0.0)}
     for frame in frames:
         likely = [index for index, score in enumerate(frame) if score > _CUTOFF or index == blank]
-        found: dict[str, list[float]] = {}
-        for text, (in_blank, in_label, prior) in beams.items():
+        found: dict[_Spelt, list[float]] = {}
+        for spelt, (in_blank, in_label, prior) in beams.items():
+            text, last = spelt
             either = _add(in_blank, in_label)
             for index in likely:
                 score, label = frame[index], labels[index]
                 if index == blank:
-                    _reach(found, text, either + score, -math.inf, prior)
+                    _reach(found, spelt, either + score, -math.inf, prior)
                     continue
-                if text.endswith(label):
-                    # The same label again is the same character, unless a blank parts them.
-                    _reach(found, text, -math.inf, in_label + score, prior)
+                if index == last:
+                    # The same label again is the same unit, unless a blank parts them.
+                    _reach(found, spelt, -math.inf, in_label + score, prior)
                     if in_blank > -math.inf:
-                        _reach(found, text + label, -math.inf, in_blank + score, prior + extended(text, label))
+                        further = prior + extended(text, label)
+                        _reach(found, (text + label, index), -math.inf, in_blank + score, further)
                 else:
-                    _reach(found, text + label, -math.inf, either + score, prior + extended(text, label))
+                    _reach(found, (text + label, index), -math.inf, either + score, prior + extended(text, label))
         best = sorted(found.items(), key=lambda beam: -(_add(beam[1][0], beam[1][1]) + beam[1][2]))
-        beams = {text: (one, two, prior) for text, (one, two, prior) in best[:width]}
+        beams = {spelt: (one, two, prior) for spelt, (one, two, prior) in best[:width]}
 
-    def whole(text: str) -> float:
-        in_blank, in_label, prior = beams[text]
-        return _add(in_blank, in_label) + prior + (extended(text, END) - fusion.bonus if fusion else 0.0)
+    whole: dict[str, float] = {}
+    for (text, _), (in_blank, in_label, prior) in beams.items():
+        score = _add(in_blank, in_label) + prior + (extended(text, END) - fusion.bonus if fusion else 0.0)
+        whole[text] = _add(whole.get(text, -math.inf), score)
+    return max(whole, key=lambda text: whole[text])
 
-    return max(beams, key=whole)
 
-
-def _reach(found: dict[str, list[float]], text: str, in_blank: float, in_label: float, prior: float) -> None:
-    """Add one way to a text; its prior is the same whichever way it is reached."""
-    if text in found:
-        held = found[text]
+def _reach(found: dict[_Spelt, list[float]], spelt: _Spelt, in_blank: float, in_label: float, prior: float) -> None:
+    """Add one way to a spelling; its prior is the same whichever way it is reached."""
+    if spelt in found:
+        held = found[spelt]
         held[0], held[1] = _add(held[0], in_blank), _add(held[1], in_label)
     else:
-        found[text] = [in_blank, in_label, prior]
+        found[spelt] = [in_blank, in_label, prior]
 
 
 def _add(one: float, two: float) -> float:

@@ -11,6 +11,7 @@ from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.spotting import Keywords
 from speechtransfer.textsettings import usual_contract
 from speechtransfer.transfer import Rule, Transfer
+from speechtransfer.unitsettings import UnitSettings
 
 TaskName = Literal["ctc", "keywords", "grades"]
 #: Order of the character n-gram that ``adapt`` decodes with, as far as dev says that it helps.
@@ -48,4 +49,4 @@ def defaults(data: str, source: str, family: str, language: str | None, task: Ta
     else:
         settings = FitSettings(epochs=30, lr=1e-3)
         usual = Recipe("adapt", (data,), source, family, language=language, transfer=whole, settings=settings)
-    return replace(usual, language_model=_NGRAM, contract=usual_contract(language))
+    return replace(usual, language_model=_NGRAM, contract=usual_contract(language), units=UnitSettings("auto"))

@@ -23,7 +23,8 @@ def match_labels(
 ) -> dict[int, int]:
     """Rows of the new head that take a donor's row: new index to old index.
 
-    Labels pass through our text contract; the blank and the word boundary are matched by role.
+    Labels pass through our text contract; the blank and the word boundary are matched by role. A new head without a
+    contract has names (of phones, of words to spot), not text: they match where the strings are the same.
 
     Raises:
         PlanError: widths differ, a donor without labels under ``shared``, two old labels that fold into
@@ -42,7 +43,7 @@ def match_labels(
         raise PlanError("the donor has no labels: use graft='fresh', or a map of label to row number.")
     old: dict[str, list[int]] = {}
     for index, label in enumerate(donor.labels):
-        role = _role(label, head.contract or TextContract())
+        role = _role(label, head.contract)
         if role is not None and role in new:
             old.setdefault(role, []).append(index)
     doubled = [f"{' and '.join(repr(donor.labels[i]) for i in rows)}" for rows in old.values() if len(rows) > 1]
@@ -51,7 +52,7 @@ def match_labels(
     return {new[label]: rows[0] for label, rows in old.items()}
 
 
-def _role(label: str, contract: TextContract) -> str | None:
+def _role(label: str, contract: TextContract | None) -> str | None:
     """The new vocabulary's name for an old label, or None where it has none."""
     if label in _NEVER:
         return None
@@ -59,14 +60,12 @@ def _role(label: str, contract: TextContract) -> str | None:
         return ""
     if label in _BOUNDARIES:
         return " "
+    if contract is None:
+        return label
     if label.startswith(_WORD_START):  # a piece that begins a word is another sound than the same letters inside one
         return None
     try:
-        return contract.apply(label)
-    except TextError:
-        pass
-    try:
-        # An apostrophe, a vowel sign or a joiner alone is no text, yet it is a label: what it is inside a word.
+        # An apostrophe, a vowel sign or a joiner at an edge is no text, yet part of a label: what it is inside a word.
         return contract.apply(f"q{label}q")[1:-1].strip() or None
     except TextError:
         return None

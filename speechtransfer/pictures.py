@@ -31,8 +31,9 @@ INK = "#010203"  # stands for the page's text colour until the SVG is written
 LINES = (("#2f81d6", "-", "o"), ("#d97f00", "--", "s"), ("#12a07a", ":", "^"), ("#c8649b", "-.", "D"))
 _RANGE_DB = 60.0  # of a spectrogram below its loudest point: what lies under it is the room
 _MEL = MelSettings(kind="htk", sample_rate=SAMPLE_RATE, n_mels=64, n_fft=1024, win_length=400)
+SPELT = ("text", "phones")  # of what kinds of tests the parts are compared
 _NOTHING, _SPACE = "∅", "␣"
-_UNITS = {"cer": "characters", "wer": "words", "accuracy": "items", "macro_f1": "items"}
+_UNITS = {"cer": "characters", "wer": "words", "per": "phones", "accuracy": "items", "macro_f1": "items"}
 #: The policy forbids the page to load anything, should a later change forget that it must not.
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -140,21 +141,20 @@ def shown(character: str) -> str:
     return f"U+{ord(character):04X}" if unicodedata.category(character).startswith("C") else character
 
 
-def alignment(reference: str, hypothesis: str, spelled: bool = True) -> str:
-    """HTML of what was said over what was heard, a column a difference; whole labels where not spelled."""
+def alignment(reference: str, hypothesis: str, of: str = SPELT[0]) -> str:
+    """HTML of what was said over what was heard, a column a difference; whole labels unless of a kind that is spelt."""
     columns: list[tuple[str, str, str]] = []
-    if not spelled or not reference.strip():
+    if of not in SPELT or not reference.strip():
         kind = "equal" if reference == hypothesis else "substitute"
         columns = [(kind if reference.strip() else "insert", reference, hypothesis)]
     else:
-        for kind, said, heard in aligned(reference, hypothesis):
+        for kind, said, heard in aligned(reference, hypothesis, of == "phones"):
             if kind == "equal":  # cut after spaces, so that the line can break there
-                columns += [(kind, piece, piece) for piece in re.findall(r"\S{0,14}\s?", said) if piece]
+                columns += [(kind, piece, piece) for piece in re.findall(r"\S{0,14}\s?", "".join(said)) if piece]
             else:
                 width = max(len(said), len(heard))
-                columns += [(kind, said[i : i + 1], heard[i : i + 1]) for i in range(width)]
-    cells = "".join(_column(*column) for column in columns)
-    return f'<div class="pair" dir="auto">{cells}</div>'
+                columns += [(kind, "".join(said[i : i + 1]), "".join(heard[i : i + 1])) for i in range(width)]
+    return '<div class="pair" dir="auto">' + "".join(_column(*column) for column in columns) + "</div>"
 
 
 def _column(kind: str, said: str, heard: str) -> str:

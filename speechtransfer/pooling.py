@@ -39,7 +39,7 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
     if "language_model" in first:
         chosen = [one.metrics["language_model"] for one in outcomes]
         counts = {key: sum(one[key] for one in chosen) for key in ("errors", "errors_without", "characters")}
-        metrics["language_model"] = {"order": chosen[0]["order"], **counts}
+        metrics["language_model"] = {name: chosen[0][name] for name in ("order", "of") if name in chosen[0]} | counts
         if "wider" in chosen[0]:
             characters = max(one["wider"]["characters"] for one in chosen)
             alone = sum(one["wider"]["errors_without"] for one in chosen)
@@ -50,8 +50,8 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
         hours = sum(one["hours"] for one in heard)
         rate = false_accepts_per_hour(sum(one["false_accepts_per_hour"]["count"] for one in heard), hours)
         metrics["negatives"] = {"false_accepts_per_hour": rate.as_dict(), "hours": hours}
-    # A floor is that of one fold's vocabulary, thresholds are of one fold's model: its own folder has them.
-    for own in ("unseen_floor", "acceptance", "heads"):
+    # Units and a floor are those of one fold's vocabulary, thresholds of one fold's model: its own folder has them.
+    for own in ("units", "unseen_floor", "acceptance", "heads"):
         metrics.pop(own, None)
     metrics |= {name: one.as_dict() for name, one in scores.items()}
     metrics["folds"] = folds

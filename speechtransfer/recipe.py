@@ -26,6 +26,7 @@ from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.textsettings import ContractSettings
 from speechtransfer.transfer import Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
+from speechtransfer.unitsettings import UnitSettings
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Recipe:
         texts: text without sound (a file, a folder of ``.txt`` or ``.html`` files, ``debian:fortunes-ru``), on which
             a second n-gram is counted; what is a prompt of dev or a test is left out.
         contract: what transcripts pass before training, scoring and use.
+        units: what a recogniser's outputs stand for.
     """
 
     name: str
@@ -135,14 +137,15 @@ class Recipe:
     draws: int = 1
     texts: tuple[str, ...] = ()
     contract: ContractSettings = field(default_factory=ContractSettings)
+    units: UnitSettings = field(default_factory=UnitSettings)
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
 
         Raises:
             SettingsError: it is no regular expression, or has no group; no clip of a word, or clips of a
-                transcript; an order below zero; negatives of a recogniser; draws of everything; texts
-                without a language model, or of one language for several.
+                transcript; an order below zero; negatives of a recogniser; units of anything else; draws of
+                everything; texts without a language model, or of one language for several.
         """
         if self.draws < 1 or (self.draws > 1 and self.train_clips is None and self.train_minutes is None):
             raise SettingsError(
@@ -157,6 +160,8 @@ class Recipe:
             raise SettingsError("settings.steps=0 trains nothing, so there is no fair baseline from scratch beside it.")
         if self.negatives and self.task != "keywords":
             raise SettingsError("negatives are speech without keywords: the task must be keywords.")
+        if self.units != UnitSettings() and self.task != "ctc":
+            raise SettingsError("units are what a recogniser writes: the task must be ctc.")
         if self.train_clips is not None and (self.train_clips < 1 or self.task != "keywords"):
             raise SettingsError(f"train_clips={self.train_clips} must be one or more, and the task keywords.")
         try:

@@ -23,7 +23,7 @@ from speechtransfer.pictures import Curve, folded, plain, table, told, wrapped
 from speechtransfer.rundata import Heard, Run, Values, blaming, lines_of, optional, read_run, rows_of
 from speechtransfer.score import GRADED, called, substitutions
 
-Kind = Literal["text", "labels", "grades"]  # of what was tested
+Kind = Literal["text", "phones", "labels", "grades"]  # of what was tested
 EXAMPLES = 6  # utterances of a kind, enough to see a pattern
 LISTED = 100  # rows of a table that unfolds; the run folder's file holds the rest
 DRAWN_SECONDS = 12.0  # of an utterance in a spectrogram; more is too fine to see
@@ -45,7 +45,7 @@ def write_report(folder: Path) -> Path:
     tests = sorted(splits.keys() - {"train", "dev"}, key=lambda name: (name != "test", name))
     tested = splits[tests[0]] if tests else []
     named = {name for one in run.results for name in one.figures}
-    kind: Kind = "text" if "cer" in named else "grades" if "mae" in named else "labels"
+    kind: Kind = "text" if "cer" in named else "phones" if "per" in named else "grades" if "mae" in named else "labels"
     wrong = sorted((row for row in tested if row.errors), key=lambda row: row.rate)
     sections = {
         "Figures": _headline(run),
@@ -131,6 +131,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             ("Device", values.get("device")),
             ("Peak memory", number("peak_memory_mb", ".0f", " MB")),
             ("Padding", number("padding_waste", ".1%", " of the batches")),
+            *(("Units", run.part(name).get("told")) for name in run.metrics if name == "units"),
             *(("Language model", _decoded(run.part(name))) for name in run.metrics if name == "language_model"),
         ]
     return [(name, str(value or "not recorded")) for name, value in facts]
@@ -138,7 +139,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def _decoded(chosen: Values) -> str:
     """What a language model of the training texts was worth on dev, where it was chosen."""
-    without, counted = chosen["errors_without"], f"{chosen['characters']} characters of dev"
+    without, counted = chosen["errors_without"], f"{chosen['characters']} {chosen.get('of', 'characters')} of dev"
     text = f"a character {chosen['order']}-gram of the training texts"
     if chosen["errors"] == without:
         return f"none: with {text} the errors in {counted} were no fewer than {without}"
@@ -205,12 +206,12 @@ def _example(row: Heard, kind: Kind) -> str:
         f"off by {row.errors:.3g}" if kind == "grades" else f"{row.errors:g} wrong of {row.count:g} ({row.rate:.0%})"
     )
     about = wrapped("div", f"{_short(row.id)}: {wrong}{sure}", "dim")
-    return f'<div class="one">{about}{pictures.alignment(row.reference, row.hypothesis, kind == "text")}</div>'
+    return f'<div class="one">{about}{pictures.alignment(row.reference, row.hypothesis, kind)}</div>'
 
 
 def _confusions(wrong: Sequence[Heard], kind: Kind) -> str:
     pairs = [(row.reference, row.hypothesis) for row in wrong if row.reference.strip()]
-    counted = substitutions(pairs) if kind == "text" and pairs else Counter(pairs)
+    counted = substitutions(pairs, kind == "phones") if kind in pictures.SPELT and pairs else Counter(pairs)
     return pictures.confusions(counted) if counted else ""
 
 

@@ -13,7 +13,7 @@ from speechtransfer.checkpoint import read_json
 from speechtransfer.errors import SourceError
 from speechtransfer.manifest import LedgerRow
 from speechtransfer.pictures import told
-from speechtransfer.score import Estimate
+from speechtransfer.score import Estimate, called
 
 _NOT_TESTS = frozenset({"baselines", "verdict", "source", "unseen_floor", "manifest"})
 _TASKS = {"ctc": "speech recognition", "keywords": "keyword spotting", "grades": "graded labels"}
@@ -112,8 +112,12 @@ def _limits(metrics: Values, results: Sequence[Result]) -> list[str]:
     notes = dict.fromkeys(note for one in results for note in one.notes)
     limits = [": ".join(filter(None, (note, _MEANING.get(note.split(":")[0])))) for note in notes]
     if (metrics.get("unseen_floor") or {}).get("value"):
-        floor = told("cer", Estimate.read("cer", metrics["unseen_floor"]))
-        limits.append(f"Letters that training never saw make up {floor}; no CER can be lower.")
+        metric = "per" if results and "per" in results[0].figures else "cer"
+        floor = told(metric, Estimate.read(metric, metrics["unseen_floor"]))
+        what = "Phones" if metric == "per" else "Letters"
+        limits.append(f"{what} that training never saw make up {floor}; no {called(metric)} can be lower.")
+    if metrics.get("units", {}).get("kind") == "phones":
+        limits.append("What is recognised are phones: words cannot be written, and no word error rate is known.")
     return limits
 
 

@@ -44,6 +44,7 @@ _NAMES = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
     "macro_f1": "macro F1",
+    "per": "phone error rate",
     "detected_at_1": "detected at 1% false accepts",
     "detected_at_5": "detected at 5% false accepts",
 }
@@ -125,7 +126,7 @@ class Transcription:
 
 @dataclass(frozen=True)
 class Row(Transcription):
-    """One utterance's result: character edits and characters; of a label 0 or 1, and 1; of a grade its error, and 1."""
+    """One utterance's result: edits and characters or phones; of a label 0 or 1, and 1; of a grade its error, and 1."""
 
     errors: float
     count: int
@@ -169,16 +170,20 @@ def word_errors(pairs: Pairs) -> ErrorCounts:
     return _edits(pairs, "process_words")
 
 
-def aligned(reference: str, hypothesis: str) -> list[tuple[str, str, str]]:
-    """A best character alignment: (equal, substitute, delete or insert; what was said; what was heard)."""
-    (pieces,) = _align([(reference, hypothesis)], "process_characters")
-    return [(kind, "".join(said), "".join(heard)) for kind, said, heard in pieces]
+def aligned(reference: str, hypothesis: str, phones: bool = False) -> list[tuple[str, list[str], list[str]]]:
+    """A best alignment: (equal, substitute, delete or insert; what was said; what was heard), a character at a time.
+
+    Of phones, which spaces separate, each is given with a space behind it.
+    """
+    (pieces,) = _align([(reference, hypothesis)], "process_words" if phones else "process_characters")
+    behind = " " if phones else ""
+    return [(kind, [one + behind for one in said], [one + behind for one in heard]) for kind, said, heard in pieces]
 
 
-def substitutions(pairs: Pairs) -> Counter[tuple[str, str]]:
-    """How often each character was taken for another; '' stands for none (a deletion or an insertion)."""
+def substitutions(pairs: Pairs, phones: bool = False) -> Counter[tuple[str, str]]:
+    """How often each character (or phone) was taken for another; '' stands for none (a deletion or an insertion)."""
     confusions: Counter[tuple[str, str]] = Counter()
-    for pieces in _align(pairs, "process_characters"):
+    for pieces in _align(pairs, "process_words" if phones else "process_characters"):
         for kind, said, heard in pieces:
             if kind != "equal":
                 confusions.update(zip(said or [""] * len(heard), heard or [""] * len(said), strict=True))
@@ -420,12 +425,12 @@ def hours_for(events: int, rate: float) -> float:
     return float(chi2.ppf(0.95, 2 * events + 2)) / 2 / rate
 
 
-def unseen_floor(references: Sequence[str], known: Collection[str], seed: int = 0) -> Estimate:
-    """The share of reference characters in no known label: no recogniser with these labels has a lower CER.
+def unseen_floor(references: Sequence[Sequence[str]], known: Collection[str], seed: int = 0) -> Estimate:
+    """The share of reference characters (or phones) that are not known: no recogniser of these has fewer errors.
 
-    ``known`` holds labels as they are written (the word boundary as a space), without special tokens.
+    It holds for units of several characters too: what stands in none of them is never written.
     """
-    seen = set("".join(known))
+    seen = set(known)
     missed = [sum(character not in seen for character in reference) for reference in references]
     return error_rate(missed, [len(one) for one in references], range(len(references)), seed)
 
@@ -436,6 +441,13 @@ def score_transcriptions(rows: Sequence[Transcription], seed: int = 0, words: bo
     measured = {"cer": character_errors(pairs)} | ({"wer": word_errors(pairs)} if words else {})
     metrics = {name: error_rate(one.errors, one.counts, groups, seed) for name, one in measured.items()}
     return Scores(metrics, _rows(rows, measured["cer"]))
+
+
+def score_phones(rows: Sequence[Transcription], seed: int = 0) -> Scores:
+    """The phone error rate of a test set of phones between spaces, with each utterance's phone edits."""
+    counted = word_errors([(row.reference, row.hypothesis) for row in rows])
+    rate = error_rate(counted.errors, counted.counts, [row.group for row in rows], seed)
+    return Scores({"per": rate}, _rows(rows, counted))
 
 
 def score_labels(rows: Sequence[Transcription], seed: int = 0) -> Scores:
@@ -515,6 +527,7 @@ def _rows(rows: Sequence[Transcription], counted: ErrorCounts) -> tuple[Row, ...
 #: What scores a test set, by the metric that a task is judged by.
 _SCORERS: dict[str, Callable[[Sequence[Row], int], Scores]] = {
     "cer": score_transcriptions,
+    "per": score_phones,
     "accuracy": score_labels,
     "mae": score_grades,
 }

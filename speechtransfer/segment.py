@@ -23,9 +23,9 @@ from speechtransfer.files import read_text_lines
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
-from speechtransfer.text import Vocabulary
 from speechtransfer.trellis import ANY, Place, place
 from speechtransfer.trimming import LOUDNESS_PERIOD, in_pauses, loudness
+from speechtransfer.vocabulary import Vocabulary
 
 #: Seconds heard at once, and those heard with them on either side, since what an encoder makes of edges is poor.
 _WINDOW, _CONTEXT = 20.0, 2.0
@@ -202,8 +202,8 @@ def segment(
         raise SettingsError(f"--least-confidence {least_confidence:g}: must be between 0 and 1.")
     part = recogniser_for(model, language)
     vocabulary = part.vocabulary
-    numbers = {character: number for number, character in enumerate(vocabulary.labels)}
-    spelt: list[tuple[Line, str]] = []
+    numbers = {unit: number for number, unit in enumerate(vocabulary.labels)}
+    spelt: list[tuple[Line, list[str]]] = []
     ledger = []
     for line in lines:
         try:
@@ -213,7 +213,7 @@ def segment(
     if not spelt:
         raise DataError(f"no line can be aligned; the first: {ledger[0].where}: {ledger[0].reason}")
     heard = hear(model, part, audio)
-    labels = [[numbers.get(character, ANY) for character in text] for _, text in spelt]
+    labels = [[numbers.get(unit, ANY) for unit in units] for _, units in spelt]
     rest = [Vocabulary.blank, *([numbers[" "]] if " " in numbers else [])]
     places = place(heard.log_posteriors, labels, rest)
     if not any(places):
@@ -225,7 +225,7 @@ def segment(
     segments: list[Segment] = []
     doubtful: list[Segment] = []
     behind = 0.0
-    for (line, text), found in zip(spelt, places, strict=True):
+    for (line, units), found in zip(spelt, places, strict=True):
         if found is None:
             ledger.append(LedgerRow(str(audio), f"not heard: expected behind {behind:.2f} s", where=line.where))
             continue
@@ -233,33 +233,32 @@ def segment(
         confidence = round(math.exp(found.log_posterior), 4)
         row = Utterance(audio, start, behind, line.text, language=language, confidence=confidence)
         middles = (heard.period * (first + last + 1) / 2 for first, last in zip(found.first, found.last, strict=True))
-        one = Segment(line, row, tuple(zip(middles, text, strict=True)))
+        one = Segment(line, row, tuple(zip(middles, units, strict=True)))
         if confidence < least_confidence:
             doubtful.append(one)
             ledger.append(LedgerRow(row.id, f"low confidence: {confidence:.3f}", where=line.where))
             continue
         segments.append(one)
-        if unknown := sorted(set(text) - numbers.keys()):
+        if unknown := sorted(set(units) - numbers.keys()):
             reason = f"unknown letters: {' '.join(unknown)}, heard as any"
             ledger.append(LedgerRow(row.id, reason, action="kept", where=line.where))
     return Segmentation(tuple(segments), tuple(doubtful), tuple(ledger), heard.seconds)
 
 
-def _legible(line: Line, vocabulary: Vocabulary) -> str:
-    """A line after the text contract; spaces are left out of it where the recogniser has none.
+def _legible(line: Line, vocabulary: Vocabulary) -> list[str]:
+    """The recogniser's units of a line; spaces are left out where it has none.
 
     Raises:
-        TextError: the contract refuses it, or the recogniser lacks too many of its letters.
+        TextError: the contract refuses it, the lexicon lacks a word, or the recogniser too many of its letters.
     """
-    text = vocabulary.contract.apply(line.text)
-    if " " not in vocabulary.characters:
-        text = text.replace(" ", "")
-    unknown = vocabulary.unseen([text])
-    if unknown.total() > _MOST_UNKNOWN * len(text):
+    known = set(vocabulary.symbols)
+    units = [unit for unit in vocabulary.pieces(line.text) if unit != " " or unit in known]
+    unknown = [unit for unit in units if unit not in known]
+    if len(unknown) > _MOST_UNKNOWN * len(units):
         raise TextError(
-            f"{unknown.total()} of {len(text)} letters are unknown to the recogniser: {' '.join(sorted(unknown))}"
+            f"{len(unknown)} of {len(units)} letters are unknown to the recogniser: {' '.join(sorted(set(unknown)))}"
         )
-    return text
+    return units
 
 
 def _spans(places: Sequence[Place], heard: Heard) -> list[tuple[float, float]]:

@@ -16,12 +16,13 @@ from speechtransfer.corpora.prose import Prose, read_prose
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
-from speechtransfer.ngram import CharacterNgram
-from speechtransfer.objectives import Classify, Contrast, Ctc, Distil, Objective, Regress, Sum
+from speechtransfer.objectives import Classify, Contrast, Distil, Objective, Regress, Sum
+from speechtransfer.pronunciation import Phones
+from speechtransfer.recognition import ALL, output_layers
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds
 from speechtransfer.spotting import Keywords, spotting
-from speechtransfer.text import TextContract, Vocabulary
+from speechtransfer.text import TextContract
 from speechtransfer.trial import Task
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Corpus:
         negatives: speech without any of the keywords, examined; None where there is none.
         prose: text without sound, for a recogniser's language model.
         contract: what transcripts pass before they are compared or learnt.
+        phones: of a lexicon that has all words of the transcripts; None where the units are others.
     """
 
     manifest: Manifest
@@ -58,6 +60,7 @@ class Corpus:
     prose: Prose = field(default_factory=lambda: Prose(()))
     contract: TextContract = field(default_factory=TextContract)
     by_file: bool = True
+    phones: Phones | None = None
 
     def prompt(self, row: Utterance) -> str:
         """What must not cross splits: the text after the contract; of labels, one and the same sound."""
@@ -77,10 +80,11 @@ def open_corpus(
 
     Raises:
         DataError: nothing usable, or an unusable test row.
-        SettingsError: rules of a language that is not named.
-        TextError: rules that the language has not.
+        SettingsError: rules of a language that is not named, or units that fit no text.
+        TextError: rules that the language has not, or words that the lexicon lacks.
     """
     contract = recipe.contract.contract(recipe.language)
+    phones = recipe.units.check(contract)
     recordings, learnt = Recordings(sample_rate), FIELDS[recipe.task]
     loaded = _joined([load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data])
     rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in loaded)
@@ -93,6 +97,9 @@ def open_corpus(
         tests[name] = require(examine(Manifest(marked), recordings, contract, learnt))
         # What the importer could not use of it was never a test row; it is in the ledger all the same.
         lost += [replace(line, where=line.where or f"further test {name}") for line in further.ledger]
+    if phones is not None:
+        texts = [contract.apply(row.text) for rows in (manifest, *tests.values()) for row in rows if row.text]
+        phones.require(word for text in texts for word in text.split(" "))
     # Who speaks in one scene speaks in others: where rows name their scene, that is what stays together.
     scenes = any(row.group for row in manifest)
     by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1 and not scenes
@@ -103,7 +110,7 @@ def open_corpus(
     whole = Manifest(manifest.rows, (*manifest.ledger, *lost))
     prose = read_prose(recipe.texts, contract)
     by_file = recipe.split_by != "span"
-    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose, contract, by_file)
+    return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose, contract, by_file, phones)
 
 
 def _joined(loaded: Sequence[Manifest]) -> Manifest:
@@ -126,9 +133,7 @@ def _with_speaker(row: Utterance, pattern: str | None) -> Utterance:
     return replace(row, speaker=found[1])
 
 
-def _builder(
-    recipe: Recipe, recordings: Recordings, prose: Sequence[str]
-) -> Callable[[Sequence[Utterance]], Objective]:
+def _builder(recipe: Recipe, corpus: Corpus, prose: Sequence[str]) -> Callable[[Sequence[Utterance]], Objective]:
     """What makes the recipe's objective of training rows, and of sentences beside them."""
 
     def build(rows: Sequence[Utterance]) -> Objective:
@@ -138,13 +143,14 @@ def _builder(
             head = recipe.keywords
             return Regress.from_rows(rows, pooling=head.pooling, hidden=head.hidden, dropout=head.dropout)
         parts: dict[str, tuple[float, Objective]]
-        parts = {name: (1.0, part) for name, part in _recognisers(rows, recipe, prose).items()}
+        parts = {name: (1.0, part) for name, part in output_layers(rows, recipe, prose, corpus.phones).items()}
         if recipe.distillation.teacher is not None:
             encoder = load_encoder(recipe.distillation.teacher)
-            own = recordings if encoder.sample_rate == recordings.sample_rate else Recordings(encoder.sample_rate)
+            shared = encoder.sample_rate == corpus.recordings.sample_rate
+            own = corpus.recordings if shared else Recordings(encoder.sample_rate)
             teacher = Heard(keep(encoder, rows, own, recipe.distillation.block, "float16"), encoder.card)
             parts["teacher"] = (recipe.distillation.weight, Distil(teacher.width, teacher))
-        return Sum(**parts) if len(parts) > 1 else parts["asr"][1]
+        return Sum(**parts) if len(parts) > 1 else parts[ALL][1]
 
     return build
 
@@ -161,33 +167,6 @@ def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
         kind, own = Contrast, ("loss", "embedding", "temperature", "margin", "metric")
     settings = {name: chosen[name] for name in ("pooling", "dropout", *own)}
     return kind.from_rows(rows, acceptance=acceptance, **settings)
-
-
-def _recognisers(rows: Sequence[Utterance], recipe: Recipe, prose: Sequence[str]) -> dict[str, Ctc]:
-    """An output layer for all rows, ``asr``, or one for each language by its code.
-
-    Raises:
-        DataError: rows without a language where each is to have its own, or prose in other letters.
-    """
-    languages = sorted({row.language for row in rows if row.language}) if recipe.heads == "language" else []
-    if recipe.heads == "language" and (len(languages) < 2 or any(row.language is None for row in rows)):
-        raise DataError("heads=language needs two languages or more, and every row to name its own.")
-
-    def recogniser(language: str | None) -> Ctc:
-        own = [row.text for row in rows if row.text and language in (None, row.language)]
-        vocabulary = Vocabulary.from_texts(own, recipe.contract.contract(recipe.language))
-        texts, order = map(vocabulary.contract.apply, own), recipe.language_model
-        model = CharacterNgram.from_texts(texts, order) if order else None
-        written = [text for text in prose if not vocabulary.unseen([text])]
-        if prose and not written:
-            raise DataError(
-                f"{', '.join(recipe.texts)}: none of the {len(prose)} sentences is written in the letters of the "
-                "training transcripts alone. Is it another language?"
-            )
-        wider = CharacterNgram.from_texts(written, order) if written else None
-        return Ctc(vocabulary, language_model=model, only={"language": language} if language else None, wider=wider)
-
-    return {language: recogniser(language) for language in languages} or {"asr": recogniser(None)}
 
 
 def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
@@ -221,7 +200,7 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     # A sentence that is a prompt of dev or a test is one that the recogniser may not have read before.
     later = [row.text for rows in (manifest.split("dev"), *tests.values()) for row in rows if row.text]
     asked = set(map(corpus.contract.apply, later)) if corpus.prose.sentences else set()
-    build = _builder(recipe, corpus.recordings, [text for text in corpus.prose.sentences if text not in asked])
+    build = _builder(recipe, corpus, [text for text in corpus.prose.sentences if text not in asked])
     return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives)
 
 

@@ -1,13 +1,10 @@
-"""The text contract (what a transcript becomes before training, scoring and use) and the Vocabulary."""
+"""The text contract: what a transcript becomes before training, scoring and use."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import regex
@@ -168,6 +165,27 @@ class TextContract:
         composed = unicodedata.normalize("NFC", text).translate(table)
         return unicodedata.normalize(self.unicode, composed).translate(table)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for ``objective.json``; of the rules that are common to all, those of version 1."""
+        values = asdict(self)
+        return values if self.language is not None else {name: values[name] for name in _FIRST_FIELDS}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TextContract:
+        """The inverse of ``as_dict``.
+
+        Raises:
+            TextError: rules of a later version.
+            KeyError, TypeError, ValueError: values that are none of a contract.
+        """
+        names = _FIRST_FIELDS if values["version"] == CONTRACT_VERSION else tuple(vars(TextContract()))
+        saved = {name: values[name] for name in names}
+        if further := sorted(set(values) - set(saved)):
+            raise TextError(f"a saved text contract has further rules ({', '.join(further)}): it is newer than this.")
+        if "rules" in saved:
+            saved["rules"] = LanguageRules.from_dict(saved["rules"])
+        return cls(**saved)
+
 
 def _kind(character: str, rules: LanguageRules) -> str:
     """The first letter of its Unicode category, as the language has it."""
@@ -179,115 +197,3 @@ def _at_an_edge(previous: str, before: str, following: str, rules: LanguageRules
     begins = before == " " and previous != "'" and _kind(following, rules) == "L"
     ends = _kind(before, rules) in "LM" and following != "'" and _kind(following, rules) not in "LM"
     return (rules.initial and begins) or (rules.final and ends)
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The output symbols of a CTC head: index 0 is the blank, the rest are sorted characters.
-
-    The blank and the word boundary are roles, not strings: the blank has no symbol, and the boundary is
-    the space, wherever a checkpoint calls it ``|``.
-
-    Attributes:
-        characters: the symbols after the blank, sorted by code point.
-        contract: the text contract that transcripts pass through first.
-    """
-
-    characters: tuple[str, ...]
-    contract: TextContract = field(default_factory=TextContract)
-
-    blank = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what is no sorted set of characters, since the order is the meaning of a head's rows.
-
-        Raises:
-            TextError: a symbol that is not one character, one that stands twice, or out of order.
-        """
-        symbols = list(self.characters)
-        if not all(isinstance(symbol, str) and len(symbol) == 1 for symbol in symbols):
-            raise TextError(f"a vocabulary's symbols must be single characters, not {symbols[:5]} ...")
-        if not symbols or symbols != sorted(set(symbols)):
-            raise TextError(f"a vocabulary's characters must be sorted, each once, not {symbols[:5]} ...")
-
-    @classmethod
-    def from_texts(cls, texts: Iterable[str | None], contract: TextContract | None = None) -> Vocabulary:
-        """The characters of the training texts, and of no other split.
-
-        Raises:
-            TextError: a missing text, one that breaks the contract, or no text at all.
-        """
-        contract = contract or TextContract()
-        characters: set[str] = set()
-        for text in texts:
-            if text is None:
-                raise TextError("an utterance has no text. Filter such rows out before the vocabulary is built.")
-            characters.update(contract.apply(text))
-        if not characters:
-            raise TextError("no training text: a vocabulary needs at least one transcript.")
-        return cls(tuple(sorted(characters)), contract)
-
-    def __len__(self) -> int:
-        """How many outputs a head needs, the blank included."""
-        return len(self.characters) + 1
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """One label an output; the blank's is empty."""
-        return ("", *self.characters)
-
-    def encode(self, text: str) -> list[int]:
-        """Indices of the normalised text.
-
-        Raises:
-            TextError: a character that the training text never had, or a broken contract.
-        """
-        positions = {character: index for index, character in enumerate(self.characters, 1)}
-        normal = self.contract.apply(text)
-        unknown = sorted(set(normal) - positions.keys())
-        if unknown:
-            raise TextError(f"{text!r} holds characters outside the vocabulary: {' '.join(unknown)}")
-        return [positions[character] for character in normal]
-
-    def decode(self, indices: Sequence[int]) -> str:
-        """The text of output indices (blanks already removed); outer spaces are trimmed."""
-        return " ".join("".join(self.labels[index] for index in indices).split())
-
-    def unseen(self, texts: Iterable[str]) -> Counter[str]:
-        """Characters of ``texts`` (normalised) that no output can write, with their counts."""
-        known = set(self.characters)
-        return Counter(character for text in texts for character in self.contract.apply(text) if character not in known)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the symbols and the contract."""
-        canonical = json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for ``objective.json``."""
-        contract = asdict(self.contract)
-        if self.contract.language is None:
-            contract = {name: contract[name] for name in _FIRST_FIELDS}
-        return {"characters": list(self.characters), "contract": contract}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Vocabulary:
-        """The inverse of ``as_dict``.
-
-        Raises:
-            TextError: fields are missing, or belong to a later version.
-        """
-        try:
-            given = values["contract"]
-            names = _FIRST_FIELDS if given["version"] == CONTRACT_VERSION else tuple(vars(TextContract()))
-            saved = {name: given[name] for name in names}
-            if further := sorted(set(given) - set(saved)):
-                raise TextError(
-                    f"a saved text contract has further rules ({', '.join(further)}): it is newer than this."
-                )
-            if "rules" in saved:
-                saved["rules"] = LanguageRules.from_dict(saved["rules"])
-            return cls(tuple(values["characters"]), TextContract(**saved))
-        except (KeyError, TypeError, ValueError) as error:
-            raise TextError(f"a saved vocabulary lacks or mistypes {error}. Save the model again.") from error

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from speechtransfer.activations import Heard
+from speechtransfer.align import recognisers
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.checkpoint import read_json, save, write_json
 from speechtransfer.doctor import learnable
@@ -29,9 +30,16 @@ from speechtransfer.objectives import Objective
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.objectives.distil import Distil
 from speechtransfer.schedule import FitSettings
-from speechtransfer.score import Scores, Transcription, score_grades, score_labels, score_transcriptions, unseen_floor
+from speechtransfer.score import (
+    Scores,
+    Transcription,
+    score_grades,
+    score_labels,
+    score_phones,
+    score_transcriptions,
+    unseen_floor,
+)
 from speechtransfer.stream import false_accepts
-from speechtransfer.text import TextContract
 from speechtransfer.transfer import Plan, Transfer
 
 #: What recomputes the scores of each kind of task from its predictions.
@@ -119,7 +127,7 @@ def run_trial(
     metrics = {
         **{name: one.as_dict() for name, one in scores.items()},
         **_facts(task, train.ledger, plan, history),
-        **_floor(task, model.objective.contract),
+        **_written(task, model.objective),
         "source": {key: value for key, value in source.as_dict().items() if key != "audio"},
         **chosen,
         **_negatives(model, task),
@@ -187,13 +195,23 @@ def _facts(task: Task, ledger: tuple[LedgerRow, ...], plan: Plan, history: Histo
     }
 
 
-def _floor(task: Task, contract: TextContract | None) -> dict[str, Any]:
-    """The share of the test's characters that training never saw, where the task has characters."""
-    if contract is None:
+def _written(task: Task, objective: Objective) -> dict[str, Any]:
+    """A recogniser's units, and the share of the test's characters (or phones) that training never saw."""
+    if task.kind != "ctc":
         return {}
-    known = {character for row in task.manifest.split("train") if row.text for character in contract.apply(row.text)}
-    references = [contract.apply(row.text) for row in task.manifest.split("test") if row.text]
-    return {"unseen_floor": unseen_floor(references, known).as_dict()}
+    vocabularies = [part.vocabulary for part in recognisers(objective)]
+    first = vocabularies[0]
+
+    def counted(split: str) -> list[Sequence[str]]:
+        texts = [first.normal(row.text) for row in task.manifest.split(split) if row.text]
+        return [text if first.writes else text.split(" ") for text in texts]
+
+    known = {one for text in counted("train") for one in text}
+    told = "; ".join(f"{len(one.symbols)} {one.units.called}" for one in vocabularies)
+    return {
+        "units": {"kind": first.units.kind, "told": told, "sha256": [one.hash for one in vocabularies]},
+        "unseen_floor": unseen_floor(counted("test"), known).as_dict(),
+    }
 
 
 def device_name() -> str:
@@ -221,7 +239,10 @@ def read_outcome(folder: Path) -> Outcome:
     for path in sorted((folder / "predictions").glob("*.jsonl")):
         rows, before = read_predictions(path), metrics.get(path.stem, {})
         wordless = "cer" in before and "wer" not in before  # a language without spaces between words
-        found = score_transcriptions(rows, words=False) if wordless else _SCORERS[metrics["task"]](rows)
+        if "per" in before:
+            found = score_phones(rows)
+        else:
+            found = score_transcriptions(rows, words=False) if wordless else _SCORERS[metrics["task"]](rows)
         scores[path.stem] = replace(found, notes=tuple(before.get("notes", ())))
     return Outcome(scores, metrics)
 

@@ -28,6 +28,7 @@ from speechtransfer.score import (
 _NAMES = {
     "cer": ("CER", "characters"),
     "wer": ("WER", "words"),
+    "per": ("phone error rate", "phones"),
     "accuracy": ("error rate", "items"),
     "mae": ("mean absolute error", "items"),
 }
@@ -61,7 +62,7 @@ def judge(
     Args:
         transfer: the scores of one run, or of several runs (training seeds), which are averaged.
         baseline: the same for the system to compare with; the number of runs may differ.
-        metric: ``cer``, ``wer``, ``accuracy`` (judged as an error rate) or ``mae``.
+        metric: ``cer``, ``wer``, ``per``, ``accuracy`` (judged as an error rate) or ``mae``.
         against: how the sentence calls the baseline.
         seed: the bootstrap's.
 

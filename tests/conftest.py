@@ -152,8 +152,8 @@ def join(tiny: Callable[..., Conformer], tones: Manifest) -> Callable[..., tuple
     import torch
 
     from speechtransfer.objectives import Ctc
-    from speechtransfer.text import Vocabulary
     from speechtransfer.transfer import Rule, Transfer
+    from speechtransfer.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.from_texts(row.text for row in tones.split("train"))
 
@@ -188,7 +188,7 @@ def listener() -> Model:
     from speechtransfer.encoders.contract import Encoder, SourceCard
     from speechtransfer.model import Model
     from speechtransfer.objectives import Ctc
-    from speechtransfer.text import Vocabulary
+    from speechtransfer.vocabulary import Vocabulary
 
     class Listener(Encoder):
         family, causal, pads_exactly, sample_rate = "listener", True, True, RATE

@@ -16,7 +16,7 @@ from speechtransfer.encoders.whisper import Whisper
 from speechtransfer.features import MelSettings
 from speechtransfer.objectives import Classify, Ctc, Objective
 from speechtransfer.objectives.ctc_head import LONGEST_PERIOD
-from speechtransfer.text import Vocabulary
+from speechtransfer.vocabulary import Vocabulary
 
 torch.set_num_threads(1)
 VOCABULARY = Vocabulary(tuple(" abc"))

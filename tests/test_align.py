@@ -16,7 +16,11 @@ from speechtransfer.errors import SettingsError
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify, Ctc, Sum
-from speechtransfer.text import TextContract, Vocabulary
+from speechtransfer.pronunciation import Phones
+from speechtransfer.segment import Line, segment
+from speechtransfer.text import TextContract
+from speechtransfer.units import Multigraphs, Pieces, Units
+from speechtransfer.vocabulary import Vocabulary
 
 RATE = 16_000
 
@@ -69,6 +73,39 @@ def test_what_cannot_be_aligned_is_in_the_ledger(listener: Model, row: Callable[
         (rows[1].id, "unknown characters: x é"),
         (rows[2].id, "too few frames: 44 needed, 6 there"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("units", "letters"),
+    [
+        (Multigraphs(("ab",)), [["ab", "c"], ["d"]]),
+        (Pieces((("b", "c"), ("a", "bc"))), [["abc"], ["d"]]),
+        (Phones({"abc": ("A", "BC"), "d": ("D",)}), [["A", "BC"], ["D"]]),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_units_lie_in_their_words(
+    listener: Model, row: Callable[..., Utterance], units: Units, letters: list[list[str]]
+) -> None:
+    """Each unit is heard by its first letter's tone."""
+    objective, old = Ctc(Vocabulary.from_texts(["abc d"], units=units)), listener.objective
+    assert isinstance(old, Ctc)
+    objective.attach(listener.encoder.width, listener.encoder.period)
+    head, own = objective.heads["output"], old.heads["output"]
+    with torch.no_grad():
+        for index, label in enumerate(objective.vocabulary.labels):
+            tone = old.vocabulary.labels.index(label[:1].lower())
+            head.weight[index], head.bias[index] = own.weight[tone], own.bias[tone]
+    rows = Manifest((row("abc d"), row("d", text="d x")))
+    model = Model(listener.encoder, objective)
+    found, ledger = align(model, rows, Recordings(RATE))
+    alignment = found[rows[0].id]
+    assert [[letter.character for letter in word.letters] for word in alignment.words] == letters
+    assert alignment.words[0].letters[0].start == pytest.approx(0.0, abs=0.03)
+    assert alignment.words[1].letters[0].start == pytest.approx(0.66, abs=0.03)
+    assert [line.reason.split(":")[0] for line in ledger] == [f"unknown {units.unknown}"]
+    (whole,) = segment(model, rows[0].audio, [Line(Path("story.txt"), 1, "abc d")]).segments
+    assert [unit for _, unit in whole.letters if unit != " "] == [unit for word in letters for unit in word]
 
 
 def test_each_language_is_aligned_by_its_own_layer(listener: Model, row: Callable[..., Utterance]) -> None:

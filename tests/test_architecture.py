@@ -18,10 +18,11 @@ PACKAGE = ROOT / "speechtransfer"
 #: A module imports from lower layers only. A folder is one entry: its members know its contract, not each other.
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
-    0: ("events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text"),
+    0: ("events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text", "units"),
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
-        *("lexicon", "listening", "splits", "symptoms", "textsettings", "trellis", "trimming", "weights"),
+        *("lexicon", "listening", "pronunciation", "splits", "symptoms", "textsettings", "trellis", "trimming"),
+        *("unitsettings", "vocabulary", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
@@ -31,7 +32,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     5: ("fit",),
     6: ("cuts", "detections", "doubts", "grading", "pictures", "record", "report", "rundata", "trial", "verdict"),
-    7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "spotting", "tasks"),
+    7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "recognition", "spotting", "tasks"),
     8: ("__init__", "__main__", "actions", "align_verb", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -41,6 +42,8 @@ WITHIN_A_LAYER = {
     ("features", "frames"): "a front end masks by length",
     ("text", "languages"): "a contract may be a language's",
     ("text", "numerals"): "it may write numbers out",
+    ("unitsettings", "pronunciation"): "a lexicon's phones are units",
+    ("vocabulary", "pronunciation"): "the same",
     ("listening", "audio"): "a file is examined before it is listened to",
     ("transfer", "model"): "surgery yields a model",
     ("practice", "batches"): "what an item draws depends on its name alone, everywhere",
@@ -75,6 +78,7 @@ WITHIN_A_LAYER = {
     ("recipe", "spotting"): "a recipe has a spotter's settings",
     ("defaults", "spotting"): "they are a recipe",
     ("tasks", "spotting"): "a spotter's task has more than its words",
+    ("tasks", "recognition"): "a recogniser's output layers, in a file for themselves",
     ("cli", "actions.check"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
@@ -139,6 +143,7 @@ FOR_TYPES_ALONE = {
     ("actions.spot", "keyword_verbs"): "an action takes its verb's dataclass",
     ("continuing", "recipe"): "a run was begun with a recipe",
     ("tasks", "recipe"): "a task is cut as its recipe says",
+    ("recognition", "recipe"): "it is made as its recipe says",
     ("spotting", "recipe"): "it is made as its recipe says",
 }
 #: Libraries with one home: (modules or folders that may import them).
@@ -162,6 +167,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pytorch_metric_learning": ("objectives",),
     "tyro": ("align_verb", "cli", "keyword_verbs"),
     "num2words": ("numerals",),
+    "tokenizers": ("units",),
 }
 #: What the lowest modules may know beside the standard library.
 MAY_KNOW: dict[str, frozenset[str]] = {
@@ -169,7 +175,9 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     **dict.fromkeys(("lexicon", "manifest", "overrides", "splits", "textsettings"), frozenset()),
     "numerals": frozenset({"num2words", "regex"}),
     **dict.fromkeys(("ngram", "trellis"), frozenset({"numpy"})),
-    "text": frozenset({"regex"}),
+    **dict.fromkeys(("pronunciation", "text"), frozenset({"regex"})),
+    **dict.fromkeys(("unitsettings", "vocabulary"), frozenset()),
+    "units": frozenset({"regex", "tokenizers"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
     **dict.fromkeys(("acceptance", "frames"), frozenset({"torch"})),
     "features": frozenset({"numpy", "torch", "torchaudio", "numba"}),

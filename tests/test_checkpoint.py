@@ -21,8 +21,9 @@ from speechtransfer.evaluate import predict
 from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
-from speechtransfer.text import TextContract, Vocabulary
+from speechtransfer.text import TextContract
 from speechtransfer.transfer import Transfer
+from speechtransfer.vocabulary import Vocabulary
 
 CARD = SourceCard("mine", "CC-BY-4.0", ("rus", "swh"), "ab" * 32, frozenset({"cafe", "beef"}))
 WHISPER = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 16, "num_mel_bins": 20}

@@ -18,8 +18,8 @@ from speechtransfer import cli
 from speechtransfer.checkpoint import save
 from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.objectives import Ctc
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Transfer
+from speechtransfer.vocabulary import Vocabulary
 
 SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic"
 VICTIM = "clips/03.wav"

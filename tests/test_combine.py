@@ -16,8 +16,8 @@ from speechtransfer.features import MelSettings
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Utterance
 from speechtransfer.objectives import KINDS, Classify, Ctc, Distil, Sum
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Rule, Transfer
+from speechtransfer.vocabulary import Vocabulary
 from speechtransfer.weights import Head, join_heads
 
 torch.set_num_threads(1)

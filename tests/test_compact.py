@@ -13,8 +13,8 @@ from speechtransfer.errors import AudioError, PlanError, SettingsError
 from speechtransfer.features import Cmvn, CmvnStatistics
 from speechtransfer.objectives import Ctc
 from speechtransfer.sources import load_encoder
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Transfer, set_live
+from speechtransfer.vocabulary import Vocabulary
 
 SECOND = 16_000
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -76,11 +77,11 @@ def test_half_precision_is_decoded_as_well() -> None:
     assert [path.labels for path in greedy(logits.bfloat16(), lengths)] == [(1, 1), (2,)]
 
 
-def collapsed(path: tuple[int, ...], labels: str) -> str:
+def collapsed(path: tuple[int, ...], labels: Sequence[str]) -> str:
     return "".join(labels[index] for index, _ in itertools.groupby(path) if index)
 
 
-def exhaustive(logits: torch.Tensor, labels: str, fusion: Fusion | None) -> dict[str, float]:
+def exhaustive(logits: torch.Tensor, labels: Sequence[str], fusion: Fusion | None) -> dict[str, float]:
     """The score of every text that any path spells, summed path by path."""
     scores = logits.log_softmax(-1).tolist()
     totals: dict[str, float] = {}
@@ -109,6 +110,24 @@ def test_a_wide_beam_finds_the_best_of_all_texts(seed: int, fusion: Fusion | Non
     expected = exhaustive(logits[0], labels, fusion)
     (found,) = beam_search(logits, torch.tensor([6]), labels, fusion, width=1000)
     assert found == max(expected, key=lambda text: expected[text])
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("seed", range(12))
+def test_a_text_is_the_sum_of_its_spellings_in_longer_labels(seed: int, fusion: Fusion | None) -> None:
+    labels = ("", "a", "b", "ab", "ba ")
+    logits = 2 * torch.randn(1, 5, 5, generator=torch.Generator().manual_seed(seed))
+    expected = exhaustive(logits[0], labels, fusion)
+    (found,) = beam_search(logits, torch.tensor([5]), labels, fusion, width=10_000)
+    assert found == max(expected, key=lambda text: expected[text])
+
+
+def test_a_text_does_not_tell_which_label_it_ends_in() -> None:
+    """After "ch" an "h" is another label, not the same that goes on; only after itself it goes on."""
+    logits = torch.full((1, 4, 4), -20.0)
+    for frame, label in enumerate((3, 2, 2, 3)):
+        logits[0, frame, label] = 0.0
+    assert beam_search(logits, torch.tensor([4]), ("", "c", "h", "ch")) == ["chhch"]
 
 
 def test_a_beam_sums_alignments_where_greedy_sees_one() -> None:

@@ -10,7 +10,7 @@ from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import PlanError
 from speechtransfer.objectives import Classify, Ctc, Objective
 from speechtransfer.sources import load_encoder
-from speechtransfer.text import Vocabulary
+from speechtransfer.vocabulary import Vocabulary
 
 OBJECTIVES: dict[str, Objective] = {
     "ctc": Ctc(Vocabulary.from_texts(["abc"])),

@@ -14,8 +14,8 @@ from speechtransfer.encoders.dnn import Dnn
 from speechtransfer.errors import PlanError, SettingsError, SourceError
 from speechtransfer.objectives import Ctc
 from speechtransfer.sources import find_source, load_encoder
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Transfer
+from speechtransfer.vocabulary import Vocabulary
 from speechtransfer.weights import sha256
 
 

@@ -18,7 +18,8 @@ from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance, ledger_counts
 from speechtransfer.objectives import Ctc
-from speechtransfer.text import TextContract, Vocabulary
+from speechtransfer.text import TextContract
+from speechtransfer.vocabulary import Vocabulary
 
 CONTRACT = TextContract()
 

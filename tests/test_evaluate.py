@@ -20,8 +20,8 @@ from speechtransfer.frames import Batch
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc, Prediction
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Transfer
+from speechtransfer.vocabulary import Vocabulary
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ from speechtransfer.errors import PlanError
 from speechtransfer.features import MelSettings
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
-from speechtransfer.text import Vocabulary
+from speechtransfer.pronunciation import Phones
 from speechtransfer.transfer import Plan, Transfer
+from speechtransfer.units import Multigraphs
+from speechtransfer.vocabulary import Vocabulary
 from speechtransfer.weights import Head
 
 torch.set_num_threads(1)
@@ -92,6 +94,19 @@ def test_labels_pass_through_the_contract_and_roles_have_many_names() -> None:
 def test_grafts_that_do_not_fit_are_refused(graft: Any, old: Head | None, message: str) -> None:
     with pytest.raises(PlanError, match=re.escape(message)):
         apply(Transfer(graft=graft), old)
+
+
+def test_units_take_the_rows_of_the_same_strings() -> None:
+    old = donor(("<pad>", "|", "c", "ch", "s", "l'", "l", "'s"))
+    vocabulary = Vocabulary.from_texts(["chi l'ha scelto"], units=Multigraphs(("ch", "l'", "sc")))
+    model, plan = apply(Transfer(), old, vocabulary)
+    assert plan.shared_labels == ("", " ", "ch", "l", "l'")
+    bias = model.objective.heads["output"].bias
+    assert bias[vocabulary.labels.index("ch")] == 400.5
+    assert bias[vocabulary.labels.index("l'")] == 600.5
+    phones = Phones({"s": ("s", "S", "ts\u02b0", "AH0", "1")})
+    _, plan = apply(Transfer(), donor(("", "S", "s", "AH0", "ts", "|")), Vocabulary.from_texts(["s"], units=phones))
+    assert plan.shared_labels == ("", "AH0", "S", "s")
 
 
 def test_a_map_chooses_between_labels_that_fold_into_one() -> None:

@@ -17,8 +17,8 @@ from speechtransfer.encoders.labels import read_labels, target_language
 from speechtransfer.errors import SourceError
 from speechtransfer.objectives import Ctc
 from speechtransfer.sources import load_encoder
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Transfer
+from speechtransfer.vocabulary import Vocabulary
 
 VOCAB = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "b": 6, "a": 5}
 

@@ -23,9 +23,9 @@ from speechtransfer.recipe import Recipe, Scratch
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import load_encoder
 from speechtransfer.tasks import fold_task, open_corpus
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Plan, Transfer
 from speechtransfer.trial import run_trial
+from speechtransfer.vocabulary import Vocabulary
 
 SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic"
 TEXTS = ("die katze", "die tatze", "die matte")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from speechtransfer.errors import SettingsError, TextError
 from speechtransfer.languages import RULES, LanguageRules
-from speechtransfer.text import LANGUAGE_VERSION, TextContract, Vocabulary
+from speechtransfer.text import LANGUAGE_VERSION, TextContract
 from speechtransfer.textsettings import ContractSettings, usual_contract
+from speechtransfer.vocabulary import Vocabulary
 
 #: What version 1 made of every letter, mark, sign and digit of Unicode 3.2, computed before there was a version 2.
 FIRST = {

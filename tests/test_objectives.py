@@ -17,8 +17,9 @@ from speechtransfer.features import MelSettings
 from speechtransfer.frames import Batch, Frames, pad
 from speechtransfer.manifest import Utterance
 from speechtransfer.objectives import KINDS, Ctc, Objective, Prediction
-from speechtransfer.text import TextContract, Vocabulary
+from speechtransfer.text import TextContract
 from speechtransfer.transfer import Transfer, set_live
+from speechtransfer.vocabulary import Vocabulary
 
 torch.set_num_threads(1)
 VOCABULARY = Vocabulary.from_texts(["abc d'é"])

@@ -11,7 +11,7 @@ from speechtransfer import catalogue
 from speechtransfer.objectives import Ctc
 from speechtransfer.recipe import Recipe, run
 from speechtransfer.record import BEGIN, END, summary, table
-from speechtransfer.text import Vocabulary
+from speechtransfer.vocabulary import Vocabulary
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 FOLDERS = sorted(path.parent for path in RECIPES.rglob("recipe.py"))

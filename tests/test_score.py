@@ -112,8 +112,8 @@ def test_a_reference_with_nothing_left_is_refused(measure):
 def test_alignment_rebuilds_both_sides_and_counts_the_errors():
     for reference, hypothesis in random_pairs(100, seed=1):
         pieces = aligned(reference, hypothesis)
-        assert "".join(said for _, said, _ in pieces) == reference
-        assert "".join(heard for _, _, heard in pieces) == hypothesis
+        assert "".join("".join(said) for _, said, _ in pieces) == reference
+        assert "".join("".join(heard) for _, _, heard in pieces) == hypothesis
         assert all((said == heard) == (kind == "equal") for kind, said, heard in pieces)
         confused = substitutions([(reference, hypothesis)])
         assert confused.total() == levenshtein(reference, hypothesis)

@@ -19,7 +19,7 @@ from speechtransfer.manifest import LedgerRow, Utterance, read_manifest
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify, Ctc, Sum
 from speechtransfer.segment import Line, Segmentation, hear, read_transcript, segment
-from speechtransfer.text import Vocabulary
+from speechtransfer.vocabulary import Vocabulary
 
 RATE = 16_000
 SAID = ["ab cd", "abc", "dad ab", "cab", "bad dab", "acd", "bcd a", "dc ba"]
@@ -151,7 +151,7 @@ def test_the_layer_of_the_language_aligns(listener: Model, story: Callable[..., 
     own = listener.objective
     assert isinstance(own, Ctc)
     parts = {}
-    for language, characters in (("eng", ("x", "y")), ("spa", own.vocabulary.characters)):
+    for language, characters in (("eng", ("x", "y")), ("spa", own.vocabulary.symbols)):
         parts[language] = Ctc(Vocabulary(characters), only={"language": language})
         parts[language].attach(listener.encoder.width, listener.encoder.period)
     parts["spa"].load_state_dict(own.state_dict())

@@ -20,8 +20,8 @@ from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import PlanError, SourceError
 from speechtransfer.objectives import Ctc
 from speechtransfer.sources import find_source, load_encoder
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Transfer
+from speechtransfer.vocabulary import Vocabulary
 from speechtransfer.weights import sha256
 
 

@@ -15,7 +15,7 @@ from speechtransfer.errors import PlanError, SettingsError
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify, Ctc
 from speechtransfer.stream import SpotSettings, Spotter, Windows
-from speechtransfer.text import Vocabulary
+from speechtransfer.vocabulary import Vocabulary
 
 RATE = 16_000
 HOP, WINDOW = 0.2, 0.7

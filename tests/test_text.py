@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechtransfer.errors import TextError
-from speechtransfer.text import TextContract, Vocabulary
+from speechtransfer.text import TextContract
+from speechtransfer.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = TextContract()
@@ -160,8 +161,8 @@ def test_text_without_a_letter_is_refused(text: str) -> None:
 
 def test_vocabulary_is_sorted_and_knows_no_other_text() -> None:
     vocabulary = Vocabulary.from_texts(["Zebra, a-b", "ça l’eau"])
-    assert vocabulary.characters == tuple(sorted(set("zebra a b ça l'eau")))
-    assert vocabulary.labels == ("", *vocabulary.characters)
+    assert vocabulary.symbols == tuple(sorted(set("zebra a b ça l'eau")))
+    assert vocabulary.labels == ("", *vocabulary.symbols)
     assert len(vocabulary) == len(vocabulary.labels)
     assert vocabulary == Vocabulary.from_texts(reversed(["zebra a b", "ça l'eau"]))
     with pytest.raises(TextError, match="x y"):
@@ -197,9 +198,9 @@ def test_the_hash_tells_symbols_and_contracts_apart() -> None:
 
 def test_order_and_hash_are_the_same_in_every_process() -> None:
     code = (
-        "from speechtransfer.text import Vocabulary\n"
+        "from speechtransfer.vocabulary import Vocabulary\n"
         "v = Vocabulary.from_texts(['Größe και нет कि', 'the quick brown fox'])\n"
-        "print(v.hash, ascii(v.characters))"
+        "print(v.hash, ascii(v.symbols))"
     )
     found = set()
     for seed in ("0", "1", "4321"):
@@ -232,7 +233,7 @@ GOOD = {"characters": ["a", "b"], "contract": {"version": 1, "unicode": "NFC", "
     ],
 )
 def test_a_damaged_vocabulary_is_refused(damage: dict[str, object]) -> None:
-    assert Vocabulary.from_dict(GOOD).characters == ("a", "b")
+    assert Vocabulary.from_dict(GOOD).symbols == ("a", "b")
     with pytest.raises(TextError):
         Vocabulary.from_dict({**GOOD, **damage})
 

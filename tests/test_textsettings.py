@@ -45,7 +45,7 @@ def test_the_doctor_the_splits_and_the_vocabulary_have_one_contract(tmp_path: Pa
     assert contract == TextContract(LANGUAGE_VERSION, digits="words", language="aze")
     assert objective.vocabulary.contract == contract
     assert prompts[:2] == ["ışık a beş", "ışık b beş"]
-    assert "ı" in objective.vocabulary.characters
+    assert "ı" in objective.vocabulary.symbols
     path = corpus(tmp_path, [f"IŞIK {letter}" for letter in "ABCDEFGIJ"])
     _, contract, objective, prompts = opened(path, "aze", ContractSettings())
     assert contract == objective.vocabulary.contract == TextContract()

@@ -20,8 +20,8 @@ from speechtransfer.features import MelSettings
 from speechtransfer.frames import Batch
 from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Plan, Rule, Transfer, set_live
+from speechtransfer.vocabulary import Vocabulary
 from speechtransfer.weights import Head
 
 torch.set_num_threads(1)

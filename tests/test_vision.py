@@ -18,8 +18,8 @@ from speechtransfer.errors import PlanError, SettingsError, SourceError
 from speechtransfer.objectives import Classify, Ctc
 from speechtransfer.offers import offers
 from speechtransfer.sources import load_encoder
-from speechtransfer.text import Vocabulary
 from speechtransfer.transfer import Rule, Transfer, set_live
+from speechtransfer.vocabulary import Vocabulary
 
 #: Parameters of torchvision's models with their thousand classes, as its documentation has them.
 SIZES: Mapping[Backbone, int] = {"resnet18": 11_689_512, "mobilenet_v2": 3_504_872}

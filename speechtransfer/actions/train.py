@@ -21,6 +21,7 @@ from speechtransfer.errors import SettingsError
 from speechtransfer.fit import forecast
 from speechtransfer.overrides import override
 from speechtransfer.recipe import Recipe, run
+from speechtransfer.recognition import ALL, vocabularies
 from speechtransfer.record import clean_commit
 from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
@@ -118,6 +119,7 @@ def adapt(console: Console, request: Adapt) -> int:
     for amount, out in outs.items():
         unit = "minutes of" if base.task == "ctc" else "recordings of each word of"
         console.rule(f"{amount} {'of' if amount == _ALL else unit} the training speech")
+        _say_units(console, recipes[amount], corpus)
         outcomes[out] = run(recipes[amount], out, encoder, corpus, flags.resume)
     _say_outcomes(console, outcomes)
     return 0
@@ -176,6 +178,15 @@ def _say_contract(console: Console, contract: TextContract) -> None:
         console.print(escape(f"text: rules of {contract.language} (version {contract.version}): {told}"))
 
 
+def _say_units(console: Console, recipe: Recipe, corpus: Corpus) -> None:
+    """What the outputs of a recogniser stand for, and why, by the training rows of its first fold."""
+    if recipe.task == "ctc":
+        train = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0]).manifest.split("train")
+        for name, (vocabulary, why) in vocabularies(train.rows, recipe, corpus.phones).items():
+            whose = "" if name == ALL else f" of {name}"
+            console.print(escape(f"units{whose}: {len(vocabulary.symbols)} {vocabulary.units.called}: {why}"))
+
+
 def _say_prose(console: Console, prose: Prose) -> None:
     """How much text there is for the language model, and what is not read of it."""
     count = f"{len(prose.sentences)} sentences of text, {sum(map(len, prose.sentences))} characters"
@@ -206,9 +217,10 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
     for row in (rows[len(rows) // 4], rows[len(rows) // 2], rows[3 * len(rows) // 4]):
         console.print(f"  said:  {escape(row.reference)}\n  heard: {escape(row.hypothesis)}\n")
     for out, outcome in outcomes.items():
-        facts = outcome.metrics
+        facts, metric = outcome.metrics, next(iter(outcome.scores["test"].metrics))
         if facts.get("unseen_floor", {}).get("value"):
-            console.print(f"{out.name}: no CER can be under {_figure('cer', facts['unseen_floor'])}, unseen characters")
+            least = _figure(metric, facts["unseen_floor"])
+            console.print(f"{out.name}: no {called(metric)} can be under {least}, unseen in training")
         console.print(
             f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training on {facts['device']}, padding "
             f"{facts['padding_waste']:.1%}, peak memory {facts['peak_memory_mb']} MiB)"
@@ -234,6 +246,7 @@ def plan(console: Console, request: Plan) -> int:
         recipe = _comparing(_overridden(recipe, request.set), request.set)
         encoder = load_encoder(request.source or recipe.source, request.source_language or recipe.source_language)
         corpus = open_corpus(recipe, encoder.sample_rate, roots, request.format)
+        _say_units(console, recipe, corpus)
         task = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0])
         model, planned = recipe.transfer.apply(encoder, task.objective())
         console.rule(name)

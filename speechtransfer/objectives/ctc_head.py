@@ -15,8 +15,16 @@ from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Utterance
 from speechtransfer.ngram import CharacterNgram, LanguageModel, Mixture
 from speechtransfer.objectives.contract import Objective, Prediction
-from speechtransfer.score import Scores, Transcription, character_errors, score_transcriptions
-from speechtransfer.text import Vocabulary
+from speechtransfer.pronunciation import Phones
+from speechtransfer.score import (
+    Scores,
+    Transcription,
+    character_errors,
+    score_phones,
+    score_transcriptions,
+    word_errors,
+)
+from speechtransfer.vocabulary import Vocabulary
 from speechtransfer.weights import Head
 
 #: Beyond this, ordinary speech has more characters than frames.
@@ -31,7 +39,7 @@ _TRIED = 200
 
 
 class Ctc(Objective):
-    """Character recognition. The vocabulary comes from training text alone.
+    """Recognition of characters or other units. The vocabulary comes from training text alone.
 
     Args:
         vocabulary: the output symbols.
@@ -57,6 +65,8 @@ class Ctc(Objective):
     ) -> None:
         super().__init__()
         self.vocabulary, self.contract, self.only = vocabulary, vocabulary.contract, dict(only or {})
+        if not vocabulary.writes:
+            self.select = ("per", "min")
         self.language_model, self.fusion, self.wider = language_model, fusion, wider
         self.dropout = nn.Dropout(dropout)
         self.output: nn.Linear | None = None
@@ -81,9 +91,9 @@ class Ctc(Objective):
 
     @property
     def heads(self) -> dict[str, Head]:
-        """The output layer with the vocabulary's labels."""
-        layer = self._layer()
-        return {"output": Head(layer.weight, layer.bias, self.vocabulary.labels, self.vocabulary.contract)}
+        """The output layer with the vocabulary's labels; the contract is of text, which phones are not."""
+        layer, contract = self._layer(), self.vocabulary.contract if self.vocabulary.writes else None
+        return {"output": Head(layer.weight, layer.bias, self.vocabulary.labels, contract)}
 
     def settings(self) -> dict[str, Any]:
         """Vocabulary, contract, dropout, and the language model in use with the texts that it was counted on."""
@@ -114,7 +124,7 @@ class Ctc(Objective):
         return cls(vocabulary, values["dropout"], own, Fusion(model, saved["weight"], saved["bonus"]), only, wider)
 
     def unfit(self, utterance: Utterance, frames: int) -> str | None:
-        """A text that is missing, breaks the contract, holds unknown characters, or outruns its frames."""
+        """A text that is missing, breaks the contract, holds unknown units, or outruns its frames."""
         if utterance.text is None:
             return "no transcript"
         try:
@@ -127,7 +137,7 @@ class Ctc(Objective):
         return None
 
     def loss(self, frames: Frames, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Weighted mean over the items with text of the CTC loss a character."""
+        """Weighted mean over the items with text of the CTC loss a unit."""
         logits = self._layer()(self.dropout(frames.values))
         texts = batch.fields["text"]
         chosen = [index for index, text in enumerate(texts) if text is not None]
@@ -146,7 +156,7 @@ class Ctc(Objective):
 
         Returns:
             ``language_model``: what was chosen, and the character errors on dev of every trial beside the
-            characters there; nothing without one.
+            characters there (the same of phones, which it then says under ``of``); nothing without one.
         """
         if self.language_model is None:
             return {}
@@ -155,24 +165,28 @@ class Ctc(Objective):
             heard.append((self._layer()(frames.values).cpu(), frames.lengths.cpu(), batch.fields["text"]))
             if sum(len(texts) for _, _, texts in heard) >= _TRIED:
                 break
-        said = [self.vocabulary.contract.apply(text or "") for _, _, texts in heard for text in texts]
+        said = [self.vocabulary.normal(text or "") for _, _, texts in heard for text in texts]
+        counted = character_errors if self.vocabulary.writes else word_errors
         trials = [None, *self._trials(self.language_model)]
         errors = []
         for trial in trials:
             found = [one.value for logits, lengths, _ in heard for one in self._decoded(logits, lengths, trial)]
-            errors.append(int(character_errors(list(zip(said, found, strict=True))).errors.sum()))
+            edits = counted(list(zip(said, found, strict=True)))
+            errors.append(int(edits.errors.sum()))
         self.fusion = trials[errors.index(min(errors))]
-        told = {
+        told: dict[str, Any] = {
             "order": self.language_model.order,
             "chosen": self.fusion and _told(self.fusion),
             "errors": min(errors),
             "errors_without": errors[0],
-            "characters": sum(map(len, said)),
+            "characters": int(edits.counts.sum()),
             "dev": [
                 {**(_told(trial) if trial else {"weight": 0.0, "bonus": 0.0}), "errors": count}
                 for trial, count in zip(trials, errors, strict=True)
             ],
         }
+        if not self.vocabulary.writes:
+            told["of"] = "phones"
         if self.wider is not None:
             alone = min(count for trial, count in zip(trials, errors, strict=True) if not _share(trial))
             told["wider"] = {"characters": sum(map(len, self.wider.texts)), "errors_without": alone}
@@ -190,7 +204,7 @@ class Ctc(Objective):
         if fusion is None:
             texts = [self.vocabulary.decode(path.labels) for path in paths]
         else:
-            found = beam_search(logits, lengths, self.vocabulary.labels, fusion, blank=Vocabulary.blank)
+            found = beam_search(logits, lengths, self.vocabulary.spellings, fusion, blank=Vocabulary.blank)
             texts = [" ".join(text.split()) for text in found]
         return [Prediction(text, path.confidence) for text, path in zip(texts, paths, strict=True)]
 
@@ -204,10 +218,10 @@ class Ctc(Objective):
         return logits.float().log_softmax(-1)
 
     def align(self, frames: Frames, texts: Sequence[str]) -> list[tuple[Span, ...]]:
-        """Where each character of a known text lies, spaces among them: one span a character of each item.
+        """Where each unit of a known text lies, word boundaries among them: one span a unit of each item.
 
         Raises:
-            TextError: a character that the vocabulary lacks.
+            TextError: a unit that the vocabulary lacks.
             DataError: fewer frames than the text requires.
         """
         targets = [self.vocabulary.encode(text) for text in texts]
@@ -216,15 +230,23 @@ class Ctc(Objective):
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
         """CER, and WER where spaces separate words, after the text contract; intervals resample prompts.
 
+        Whatever the units, what is written is compared. Of phones, which write nothing, it is the phone error rate.
+
         Raises:
-            TextError: a reference breaks the contract. Nothing is dropped from a test.
+            TextError: a reference breaks the contract, or holds words that the lexicon lacks. Nothing is dropped from
+                a test.
         """
+        if isinstance(self.vocabulary.units, Phones):
+            texts = [self.vocabulary.contract.apply(row.text) for row in rows if row.text is not None]
+            self.vocabulary.units.require(word for text in texts for word in text.split(" "))
         transcriptions = []
         for row, prediction in zip(rows, predictions, strict=True):
             if row.text is None:
                 raise TextError(f"{row.id}: has no transcript, so nothing can be scored on it.")
-            reference = self.vocabulary.contract.apply(row.text)
+            reference = self.vocabulary.normal(row.text)
             transcriptions.append(Transcription(row.id, reference, prediction.value, reference))
+        if not self.vocabulary.writes:
+            return score_phones(transcriptions)
         return score_transcriptions(transcriptions, words=self.vocabulary.contract.has_words)
 
 
