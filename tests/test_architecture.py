@@ -18,19 +18,20 @@ PACKAGE = ROOT / "speechtransfer"
 #: A module imports from lower layers only. A folder is one entry: its members know its contract, not each other.
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
-    0: ("events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text"),
+    0: ("containers", "events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text"),
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
-        *("lexicon", "listening", "splits", "symptoms", "textsettings", "trimming", "weights"),
+        *("lexicon", "listening", "measure", "separation", "soundness", "splits", "symptoms", "textsettings"),
+        *("trimming", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
     4: (
-        *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "resume"),
-        *("schedule", "sources", "stream"),
+        *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "plausible"),
+        *("resume", "schedule", "sources", "stream"),
     ),
     5: ("fit",),
-    6: ("cuts", "detections", "grading", "pictures", "record", "report", "rundata", "trial", "verdict"),
+    6: ("cuts", "detections", "findings", "grading", "pictures", "record", "report", "rundata", "trial", "verdict"),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "spotting", "tasks"),
     8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
 }
@@ -42,12 +43,17 @@ WITHIN_A_LAYER = {
     ("text", "languages"): "a contract may be a language's",
     ("text", "numerals"): "it may write numbers out",
     ("listening", "audio"): "a file is examined before it is listened to",
+    ("measure", "audio"): "what is measured is decoded",
+    ("soundness", "measure"): "it judges what was measured",
+    ("soundness", "symptoms"): "a doubt about sound is told like one about text",
+    ("separation", "symptoms"): "a leak is a doubt about a row",
     ("transfer", "model"): "surgery yields a model",
     ("practice", "batches"): "what an item draws depends on its name alone, everywhere",
     ("align", "evaluate"): "both fill a batch with as much sound",
     ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
     ("embedding", "evaluate"): "both fill a batch with as much sound",
     ("mining", "align"): "what is cut was aligned",
+    ("plausible", "align"): "what is doubted was aligned",
     ("mining", "doctor"): "what is cut was examined",
     ("offers", "checkpoint"): "a run folder is a source",
     ("offers", "sources"): "a listing is of what loading finds",
@@ -56,6 +62,7 @@ WITHIN_A_LAYER = {
     ("activations", "evaluate"): "both fill a batch with as much sound",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("cuts", "pictures"): "the page shows them",
+    ("findings", "pictures"): "the page shows them",
     ("report", "pictures"): "the report shows them",
     ("report", "detections"): "a section of the report, in a file of its own for its length",
     ("detections", "pictures"): "drawn alike",
@@ -74,6 +81,7 @@ WITHIN_A_LAYER = {
     ("defaults", "spotting"): "they are a recipe",
     ("tasks", "spotting"): "a spotter's task has more than its words",
     ("cli", "actions.check"): "a verb calls what it does",
+    ("cli", "actions.listing"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
     ("cli", "keyword_verbs"): "verbs in a file of their own, for their length",
@@ -128,6 +136,7 @@ WITHIN_A_LAYER = {
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
     ("actions.mine", "keyword_verbs"): "an action takes its verb's dataclass",
+    ("actions.check", "cli"): "an action takes its verb's dataclass",
     ("actions.train", "cli"): "an action takes its verb's dataclass",
     ("actions.enrol", "keyword_verbs"): "an action takes its verb's dataclass",
     ("actions.use", "cli"): "an action takes its verb's dataclass",
@@ -142,7 +151,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("encoders", "sources"),
     "soundfile": ("audio",),
     "sounddevice": ("listening",),
-    "av": ("audio", "listening"),
+    "av": ("containers", "listening"),
     "librosa": ("audio",),
     "soxr": ("audio", "listening"),
     "datasets": ("corpora",),
@@ -171,7 +180,8 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "weights": frozenset({"torch", "safetensors"}),
     **dict.fromkeys(("ctc", "decode"), frozenset({"torch", "torchaudio", "numba"})),
     "augmentation": frozenset({"numpy", "pyroomacoustics", "scipy"}),
-    "audio": frozenset({"soundfile", "av", "librosa", "soxr", "numpy"}),
+    "audio": frozenset({"soundfile", "librosa", "soxr", "numpy"}),
+    "containers": frozenset({"av", "numpy"}),
 }
 TOP_LEVEL = {"pyproject.toml", "README.md", "speechtransfer", "recipes", "tests", "data", "LICENSE", "CHANGELOG.md"}
 PUBLIC = [
