@@ -13,7 +13,7 @@ from speechtransfer.audio import SILENCE_DB, Content, blocks
 _RAIL = 32766.5 / 32768
 #: Hz of the bands in which the spectrum is looked at, and what is called a cliff: the level just below it is so many dB
 #: over all that lies above. Of 671 wide-band clips (Ukrainian digits, Tux Paint, Fish Fillets) that were narrowed to
-#: 8 kHz and back 668 have one where the telephone's is; of the 3,349 as they are none has one below 6.4 kHz.
+#: 8 kHz and back 670 have one where the telephone's is; of the 3,349 as they are none has one below 6.4 kHz.
 _BAND, _CLIFF = 125.0, 25.0
 #: Hz below which no cliff is looked for: telephones end above, vowels by themselves may end below. And dB below the
 #: strongest band under which nothing counts, since what a coder cuts out of its own noise is no limit of the speech.
