@@ -21,7 +21,7 @@ from torch import Tensor
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.batches import scoring_batches
 from speechtransfer.checkpoint import read_json, write_json
-from speechtransfer.encoders.contract import Encoder
+from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import DataError, PlanError, SourceError
 from speechtransfer.evaluate import BATCH_SECONDS
 from speechtransfer.files import cache_folder
@@ -241,14 +241,16 @@ class Heard:
 
     Args:
         kept: what the teacher made of the training rows.
+        card: the teacher's.
 
     Attributes:
+        card: where the teacher comes from.
         width: channels.
         period: seconds from one frame to the next.
     """
 
-    def __init__(self, kept: Activations) -> None:
-        self._kept = kept
+    def __init__(self, kept: Activations, card: SourceCard) -> None:
+        self._kept, self.card = kept, card
         self.width, self.period = kept.width, kept.period
 
     def heard(self, name: str) -> tuple[Tensor, float] | None:

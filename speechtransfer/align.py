@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -109,6 +110,11 @@ def recognisers(objective: Objective) -> tuple[Ctc, ...]:
     return found
 
 
+def responsible(parts: Sequence[Ctc], row: Utterance) -> int | None:
+    """Which output layer is for a row: the first whose field values it has, as in ``Sum``; None where there is none."""
+    return next((n for n, part in enumerate(parts) if all(getattr(row, k) == v for k, v in part.only.items())), None)
+
+
 def align(
     model: Model, manifest: Manifest, recordings: Recordings
 ) -> tuple[dict[str, Alignment], tuple[LedgerRow, ...]]:
@@ -140,7 +146,7 @@ def align(
             frames = model.frames(moved)
             chosen: dict[int, list[int]] = {}
             for place, (name, length) in enumerate(zip(batch.ids, frames.lengths.tolist(), strict=True)):
-                part = _responsible(parts, rows[name])
+                part = responsible(parts, rows[name])
                 if part is None:
                     reasons[name] = f"no output layer is for it: language {rows[name].language}"
                 elif reason := _unfit(parts[part], rows[name].text or "", length):
@@ -152,11 +158,6 @@ def align(
                 found.update(zip(own.ids, _aligned(parts[part], frames.select(places), own, recordings), strict=True))
     ledger = tuple(LedgerRow(row.id, reasons[row.id], split=row.split) for row in manifest if row.id in reasons)
     return found, ledger
-
-
-def _responsible(parts: tuple[Ctc, ...], row: Utterance) -> int | None:
-    """Which output layer predicts a row: the first that is for it, as in ``Sum``."""
-    return next((n for n, part in enumerate(parts) if all(getattr(row, k) == v for k, v in part.only.items())), None)
 
 
 def _unfit(part: Ctc, text: str, frames: int) -> str | None:

@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 
 import speechtransfer
+from speechtransfer.align_verb import Align
 from speechtransfer.errors import SpeechTransferError
 from speechtransfer.keyword_verbs import Enrol, Mine, Spot
 
@@ -260,6 +261,7 @@ VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
     "enrol": Enrol,
     "embed": Embed,
     "mine": Mine,
+    "align": Align,
     "sources": Sources,
     "report": Report,
 }

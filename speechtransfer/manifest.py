@@ -36,6 +36,7 @@ class Utterance:
         domain: a recording condition or corpus name.
         split: ``train``, ``dev``, ``test`` or the name of a further test set.
         group: a scene, story or session, all of which belongs in one split.
+        confidence: in [0, 1], of a recogniser that put the text where it is; nothing is learnt from it.
     """
 
     audio: Path
@@ -48,6 +49,7 @@ class Utterance:
     domain: str | None = None
     split: str | None = None
     group: str | None = None
+    confidence: float | None = None
 
     @property
     def id(self) -> str:
@@ -132,6 +134,7 @@ class Manifest(Sequence[Utterance]):
         for row in self.rows:
             values = asdict(row)
             values["audio"] = "/".join(row.audio.parts[-2:])
+            del values["confidence"]
             if row.group is None:  # as before there were groups
                 del values["group"]
             digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode())
@@ -194,7 +197,7 @@ def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utte
     for name, value in values.items():
         if name not in _FIELDS:
             raise DataError(f"{where}: unknown field {name!r}; the fields are {', '.join(_FIELDS)}.")
-        numeric = name in ("start", "end")
+        numeric = name in ("start", "end", "confidence")
         accepted: tuple[type, ...] = (int, float) if numeric else (str,)
         if value is not None and (isinstance(value, bool) or not isinstance(value, accepted)):
             raise DataError(f"{where}: {name!r} must be {'a number' if numeric else 'text'}, not {value!r}.")
@@ -205,6 +208,8 @@ def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utte
     start, end = values.get("start") or 0.0, values.get("end")
     if not 0 <= start < math.inf or (end is not None and not start < end < math.inf):
         raise DataError(f"{where}: the span {values.get('start')} to {end} s is empty or negative.")
+    if values.get("confidence") is not None and not 0 <= values["confidence"] <= 1:
+        raise DataError(f"{where}: 'confidence' must be from 0 to 1, not {values['confidence']}.")
     values["audio"] = resolve_inside(values["audio"], base, roots, where)
     return Utterance(**values)
 

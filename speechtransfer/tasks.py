@@ -142,7 +142,7 @@ def _builder(
         if recipe.distillation.teacher is not None:
             encoder = load_encoder(recipe.distillation.teacher)
             own = recordings if encoder.sample_rate == recordings.sample_rate else Recordings(encoder.sample_rate)
-            teacher = Heard(keep(encoder, rows, own, recipe.distillation.block, "float16"))
+            teacher = Heard(keep(encoder, rows, own, recipe.distillation.block, "float16"), encoder.card)
             parts["teacher"] = (recipe.distillation.weight, Distil(teacher.width, teacher))
         return Sum(**parts) if len(parts) > 1 else parts["asr"][1]
 

@@ -14,18 +14,20 @@ from typing import Any
 
 import torch
 
+from speechtransfer.activations import Heard
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.checkpoint import read_json, save, write_json
 from speechtransfer.doctor import learnable
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import DataError
-from speechtransfer.evaluate import evaluate, finish, predict
+from speechtransfer.evaluate import evaluate, finish, predict, refuse_contamination
 from speechtransfer.files import read_lines, write_lines
 from speechtransfer.fit import History, fit
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance, write_ledger
 from speechtransfer.model import Model
 from speechtransfer.objectives import Objective
 from speechtransfer.objectives.contract import Prediction
+from speechtransfer.objectives.distil import Distil
 from speechtransfer.schedule import FitSettings
 from speechtransfer.score import Scores, Transcription, score_grades, score_labels, score_transcriptions, unseen_floor
 from speechtransfer.stream import false_accepts
@@ -88,6 +90,7 @@ def run_trial(
 
     Raises:
         DataError, PlanError, SettingsError: as doctor, transfer and fit.
+        ContaminationError: a teacher was trained on a recording of a test.
     """
     if resume and (folder / "metrics.json").is_file():
         return read_outcome(folder)
@@ -96,11 +99,13 @@ def run_trial(
     model, plan = transfer.apply(encoder, task.objective())
     train = learnable(task.manifest.split("train"), model.encoder, model.objective, task.recordings)
     dev = task.manifest.split("dev")
+    source, teachers = model.encoder.card, _teachers(model.objective)
+    for teacher in teachers:
+        refuse_contamination(teacher, (row for rows in task.tests.values() for row in rows))
     write_json(folder / "plan.json", plan.as_dict())
     write_ledger(folder / "ledger.jsonl", (*task.manifest.ledger, *train.ledger))
     history = fit(model, plan, train, dev, settings, folder, resume, task.recordings)
     write_lines(folder / "history.jsonl", history.rows)
-    source = model.encoder.card
     chosen = finish(model, dev, task.recordings)
     scores = _test(folder, model, task)
     model.to("cpu")
@@ -109,8 +114,7 @@ def run_trial(
     # From scratch, nothing of the source is left but its architecture.
     fresh = all(item.origin in ("fresh", "constant") for item in plan.parameters)
     before = SourceCard(source.id) if fresh else source
-    languages = tuple(sorted(spoken.union(before.languages)))
-    model.encoder.card = SourceCard(folder.name, before.licence, languages, None, before.audio | learnt)
+    model.encoder.card = before.learnt(folder.name, spoken, learnt, teachers)
     save(model, folder)
     metrics = {
         **{name: one.as_dict() for name, one in scores.items()},
@@ -125,6 +129,12 @@ def run_trial(
     write_json(folder / "metrics.json", metrics)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return Outcome(scores, metrics)
+
+
+def _teachers(objective: Objective) -> list[SourceCard]:
+    """Cards of the encoders that an objective learns to predict."""
+    teachers = (part.teacher for part in objective.modules() if isinstance(part, Distil))
+    return [teacher.card for teacher in teachers if isinstance(teacher, Heard)]
 
 
 def _negatives(model: Model, task: Task) -> dict[str, Any]:

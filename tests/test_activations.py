@@ -69,7 +69,7 @@ def test_what_is_kept_is_what_the_encoder_gives(rows: tuple[Utterance, ...], blo
 
 def test_a_teachers_frames_are_standardised(rows: tuple[Utterance, ...]) -> None:
     kept = keep(encoder(), rows, Recordings(RATE), dtype="float16")
-    heard = Heard(kept)
+    heard = Heard(kept, encoder().card)
     found = [heard.heard(row.id) for row in rows]
     values = torch.cat([one[0] for one in found if one is not None])
     assert values.mean(0).abs().max() < 1e-3

@@ -22,18 +22,21 @@ LAYERS: dict[int, tuple[str, ...]] = {
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
         *("lexicon", "listening", "measure", "separation", "soundness", "splits", "symptoms", "textsettings"),
-        *("trimming", "weights"),
+        *("trellis", "trimming", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
     4: (
         *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "plausible"),
-        *("resume", "schedule", "sources", "stream"),
+        *("resume", "schedule", "segment", "sources", "stream"),
     ),
     5: ("fit",),
-    6: ("cuts", "detections", "findings", "grading", "pictures", "record", "report", "rundata", "trial", "verdict"),
+    6: (
+        *("cuts", "detections", "doubts", "findings", "grading", "pictures", "record", "report", "rundata", "trial"),
+        "verdict",
+    ),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "spotting", "tasks"),
-    8: ("__init__", "__main__", "actions", "cli", "keyword_verbs"),
+    8: ("__init__", "__main__", "actions", "align_verb", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
 WITHIN_A_LAYER = {
@@ -54,6 +57,7 @@ WITHIN_A_LAYER = {
     ("embedding", "evaluate"): "both fill a batch with as much sound",
     ("mining", "align"): "what is cut was aligned",
     ("plausible", "align"): "what is doubted was aligned",
+    ("segment", "align"): "one chooses among the output layers that write letters",
     ("mining", "doctor"): "what is cut was examined",
     ("offers", "checkpoint"): "a run folder is a source",
     ("offers", "sources"): "a listing is of what loading finds",
@@ -63,6 +67,7 @@ WITHIN_A_LAYER = {
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("cuts", "pictures"): "the page shows them",
     ("findings", "pictures"): "the page shows them",
+    ("doubts", "pictures"): "so does this one",
     ("report", "pictures"): "the report shows them",
     ("report", "detections"): "a section of the report, in a file of its own for its length",
     ("detections", "pictures"): "drawn alike",
@@ -84,6 +89,8 @@ WITHIN_A_LAYER = {
     ("cli", "actions.listing"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
+    ("align_verb", "actions.align"): "a verb calls what it does",
+    ("cli", "align_verb"): "a verb in a file of its own, for its length",
     ("cli", "keyword_verbs"): "verbs in a file of their own, for their length",
     ("keyword_verbs", "actions.enrol"): "a verb calls what it does",
     ("keyword_verbs", "actions.spot"): "a verb calls what it does",
@@ -135,6 +142,7 @@ WITHIN_A_LAYER = {
 }
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
+    ("actions.align", "align_verb"): "an action takes its verb's dataclass",
     ("actions.mine", "keyword_verbs"): "an action takes its verb's dataclass",
     ("actions.check", "cli"): "an action takes its verb's dataclass",
     ("actions.train", "cli"): "an action takes its verb's dataclass",
@@ -164,7 +172,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
     "pytorch_metric_learning": ("objectives",),
-    "tyro": ("cli", "keyword_verbs"),
+    "tyro": ("align_verb", "cli", "keyword_verbs"),
     "num2words": ("numerals",),
 }
 #: What the lowest modules may know beside the standard library.
@@ -172,7 +180,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     **dict.fromkeys(("bucketing", "episodes", "errors", "events", "files", "languages"), frozenset()),
     **dict.fromkeys(("lexicon", "manifest", "overrides", "splits", "textsettings"), frozenset()),
     "numerals": frozenset({"num2words", "regex"}),
-    "ngram": frozenset({"numpy"}),
+    **dict.fromkeys(("ngram", "trellis"), frozenset({"numpy"})),
     "text": frozenset({"regex"}),
     "score": frozenset({"jiwer", "numpy", "sklearn", "scipy"}),
     **dict.fromkeys(("acceptance", "frames"), frozenset({"torch"})),

@@ -13,7 +13,7 @@ import torch
 from speechtransfer.checkpoint import load, read_json
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.encoders.conformer import Conformer
-from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.errors import ContaminationError, DataError, SettingsError
 from speechtransfer.evaluate import predict
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
 from speechtransfer.objectives import Ctc, Distil, Sum
@@ -108,6 +108,7 @@ def test_what_was_taught_is_a_run_and_a_source(
     assert read_json(tmp_path / "run" / "objective.json")["kind"] == "sum"
     model = load(tmp_path / "run")
     test = fold_task(made, open_corpus(made, RATE), 0).manifest.split("test")
+    assert model.encoder.card.teachers == ("random:conformer (random weights)",)
     written = (tmp_path / "run" / "predictions" / "test.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(predict(model, test)) == len(written)
     donor = load_encoder(tmp_path / "run").donor
@@ -121,6 +122,22 @@ def test_what_was_taught_is_a_run_and_a_source(
     plan = read_json(tmp_path / "next" / "plan.json")
     assert "a" in plan["shared_labels"]
     assert again.metrics["steps"] == 2
+    assert load(tmp_path / "next").encoder.card.teachers == model.encoder.card.teachers
+
+
+def test_what_a_teacher_heard_its_student_knows_and_no_test_may_hold(
+    data: str, tiny: Callable[..., Conformer], tmp_path: Path
+) -> None:
+    made = recipe(data)
+    run(made, tmp_path / "first", tiny())
+    known = load(tmp_path / "first").encoder.card.audio
+    taught = replace(made, distillation=Distillation(str(tmp_path / "first")))
+    run(taught, tmp_path / "same", tiny())
+    card = load(tmp_path / "same").encoder.card
+    assert known <= card.audio
+    assert card.teachers == (str(tmp_path / "first"),)
+    with pytest.raises(ContaminationError, match=r"in the training data of .*first"):
+        run(replace(taught, run_folds=(1,)), tmp_path / "other", tiny())
 
 
 def test_the_teacher_changes_what_is_learnt(data: str, tiny: Callable[..., Conformer], tmp_path: Path) -> None:

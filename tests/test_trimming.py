@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speechtransfer.trimming import speech_span, window_for
+from speechtransfer.trimming import in_pauses, loudness, speech_span, window_for
 
 RATE = 16_000
 
@@ -49,3 +49,40 @@ def test_a_window_holds_nearly_all_words_with_room() -> None:
     assert window_for([0.5] * 100) == pytest.approx(0.8)
     assert window_for([0.5] * 99 + [9.0]) == pytest.approx(0.8)
     assert window_for([0.5, 1.0]) == pytest.approx(1.3)
+
+
+def sound(*pieces: tuple[int, float]) -> np.ndarray:
+    """Decibels of so many frames each."""
+    return np.concatenate([np.full(frames, decibels) for frames, decibels in pieces])
+
+
+def test_loudness_is_of_whole_hundredths_of_a_second() -> None:
+    assert loudness(np.full(1700, 0.1, np.float32), RATE) == pytest.approx([-20.0] * 10)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "gap", "cuts"),
+    [
+        # The letters end before the sound does: the cut is in the pause, with a tenth of a second of it.
+        ([(30, -20), (60, -70), (30, -20)], (20, 100), (40, 80)),
+        # A short pause is halved; a stop in a word is none.
+        ([(30, -20), (12, -70), (30, -20)], (25, 50), (36, 36)),
+        ([(30, -20), (4, -70), (20, -20), (40, -70), (30, -20)], (25, 100), (64, 84)),
+        # Speech that is not in the text stands between two pauses.
+        ([(30, -20), (30, -70), (99, -20), (30, -70), (30, -20)], (25, 195), (40, 179)),
+        # Noise: 15 dB below speech is a pause. Without one, the quietest frame.
+        ([(30, -20), (60, -35), (30, -20)], (20, 100), (40, 80)),
+        ([(30, -20), (1, -26), (30, -20)], (20, 40), (30, 31)),
+    ],
+)
+def test_borders_lie_in_pauses(pieces: list[tuple[int, float]], gap: tuple[int, int], cuts: tuple[int, int]) -> None:
+    assert in_pauses(sound(*pieces), *gap) == cuts
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_borders_are_in_order_and_in_their_gap(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    decibels = sound(*((int(draw.integers(1, 90)), float(draw.choice([-20, -22, -40, -70]))) for _ in range(9)))
+    first, last = np.sort(draw.integers(0, len(decibels) + 1, 2)).tolist()
+    end, start = in_pauses(decibels, first, last)
+    assert first <= end <= start <= last

@@ -1,4 +1,4 @@
-"""Praat's ``.TextGrid`` files -> Manifest: the intervals of the tiers that are utterances, read with praatio."""
+"""Praat's ``.TextGrid`` files -> Manifest: the intervals of the tiers that are utterances; and back, with praatio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from speechtransfer.corpora.media import Media
 from speechtransfer.corpora.spans import Sound, manifest_of
 from speechtransfer.corpora.tiers import Annotation, Tier, choose, holds, transcripts
 from speechtransfer.errors import DataError
-from speechtransfer.manifest import Manifest
+from speechtransfer.files import write_atomically
+from speechtransfer.manifest import Manifest, Utterance
 
 _SUFFIX = ".textgrid"
 _RESAVE = "Open it in Praat and choose Save > Save as text file."
@@ -56,6 +57,20 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     if len({tier.name for tier in chosen}) > 1:
         chosen = [replace(tier, speaker=tier.name) for tier in chosen]
     return manifest_of(data, chosen, lambda file: Sound(media.like(file)), language)
+
+
+def write_textgrid(path: Path, seconds: float, rows: Sequence[Utterance], tier: str = "utterance") -> None:
+    """Write the utterances of one recording as intervals of a TextGrid, empty ones between them.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    from praatio.utilities.textgrid_io import getTextgridAsStr
+
+    entries = [(row.start or 0.0, seconds if row.end is None else row.end, row.text or "") for row in rows]
+    tiers = [{"class": "IntervalTier", "name": tier, "xmin": 0.0, "xmax": seconds, "entries": entries}]
+    grid = {"xmin": 0.0, "xmax": seconds, "tiers": tiers}
+    write_atomically(path, getTextgridAsStr(grid, "long_textgrid", includeBlankSpaces=True))
 
 
 def _tiers(file: Path) -> list[Tier]:

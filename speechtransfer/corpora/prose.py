@@ -50,7 +50,7 @@ def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
     """
     names, found, left_out = tuple(data), set(), 0
     for line in (line for name in names for line in _lines(name)):
-        for sentence in filter(str.strip, _SENTENCE_END.split(line)):
+        for sentence in sentences_of(line):
             try:
                 found.add(contract.apply(sentence))
             except TextError:
@@ -62,6 +62,11 @@ def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
     share = min(1.0, MOST_CHARACTERS / max(1, sum(map(len, sentences))))
     kept = tuple(text for place, text in enumerate(sentences) if int((place + 1) * share) > int(place * share))
     return Prose(kept, left_out, len(sentences) - len(kept))
+
+
+def sentences_of(line: str) -> list[str]:
+    """The sentences of a line, each with the mark that ends it."""
+    return [sentence.strip() for sentence in _SENTENCE_END.split(line) if sentence.strip()]
 
 
 def _lines(name: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
@@ -29,7 +29,8 @@ class SourceCard:
         licence: SPDX identifier or the words of the source; None where it states none.
         languages: ISO 639-3 codes that it was trained on; empty where unknown.
         sha256: of the weights file; None for random weights.
-        audio: content hashes of the recordings it was trained on, where known.
+        audio: content hashes of the recordings that it, or what taught it, was trained on, where known.
+        teachers: ids of the encoders whose frames it learnt to predict, and of theirs.
     """
 
     id: str
@@ -37,10 +38,16 @@ class SourceCard:
     languages: tuple[str, ...] = ()
     sha256: str | None = None
     audio: frozenset[str] = frozenset()
+    teachers: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, hashes sorted."""
-        return {**asdict(self), "languages": list(self.languages), "audio": sorted(self.audio)}
+        return {
+            **asdict(self),
+            "languages": list(self.languages),
+            "audio": sorted(self.audio),
+            "teachers": list(self.teachers),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SourceCard:
@@ -51,6 +58,26 @@ class SourceCard:
             tuple(values.get("languages", ())),
             values.get("sha256"),
             frozenset(values.get("audio", ())),
+            tuple(values.get("teachers", ())),
+        )
+
+    def learnt(self, name: str, languages: Iterable[str], audio: Iterable[str], teachers: Sequence[SourceCard]) -> Self:
+        """The card of what was made of this encoder by training on recordings, beside teachers or alone.
+
+        Args:
+            name: the new id.
+            languages: of the recordings.
+            audio: their content hashes.
+            teachers: cards of the encoders whose frames were predicted.
+        """
+        taught = dict.fromkeys(each for one in teachers for each in (one.id, *one.teachers))
+        return replace(
+            self,
+            id=name,
+            languages=tuple(sorted({*self.languages, *languages})),
+            sha256=None,
+            audio=self.audio.union(audio, *(one.audio for one in teachers)),
+            teachers=tuple(dict.fromkeys((*self.teachers, *taught))),
         )
 
 

@@ -198,6 +198,11 @@ class Ctc(Objective):
         """Transcripts, by beam search where there is a language model in use; confidence is that of greedy paths."""
         return self._decoded(self._layer()(frames.values), frames.lengths, self.fusion)
 
+    def log_posteriors(self, frames: Frames) -> Tensor:
+        """(B, T, V) natural logarithms of what each frame says of each label, the blank first."""
+        logits: Tensor = self._layer()(frames.values)
+        return logits.float().log_softmax(-1)
+
     def align(self, frames: Frames, texts: Sequence[str]) -> list[tuple[Span, ...]]:
         """Where each character of a known text lies, spaces among them: one span a character of each item.
 
