@@ -6,40 +6,24 @@ import hashlib
 import io
 import os
 import struct
+import sys
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from speechtransfer.containers import AudioInfo, damaged, decode_by_ffmpeg, require_whole_wav, truncated
 from speechtransfer.errors import AudioError, SettingsError
 from speechtransfer.files import write_atomically
 from speechtransfer.manifest import Utterance
 
 SILENCE_DB = -90.0  # peak, of full scale, below which a recording holds nothing: one step of 16 bits
 SPAN_SLACK = 0.05  # seconds by which a span may overrun its file: annotation tools round their times
-_DECODER_SLACK = 0.25  # seconds that FFmpeg may decode short of a header's promise (coder delay)
-_STREAMED = 0x7FFF_F000  # WAV chunk sizes from here on, and 0, mean "length not known in advance"
-
-
-@dataclass(frozen=True)
-class AudioInfo:
-    """What the header of a sound file says."""
-
-    frames: int  # samples of one channel
-    sample_rate: int  # Hz
-    channels: int
-    subtype: str  # the coding, as its decoder names it: PCM_16, MPEG_LAYER_III, aac
-
-    @property
-    def seconds(self) -> float:
-        """Duration."""
-        return self.frames / self.sample_rate
 
 
 def probe(path: str | Path) -> AudioInfo:
@@ -50,7 +34,7 @@ def probe(path: str | Path) -> AudioInfo:
     """
     file = _open(Path(path))
     if file is None:
-        return _ffmpeg(Path(path), Path(path).stat().st_mtime_ns)[1]
+        return decode_by_ffmpeg(Path(path), Path(path).stat().st_mtime_ns)[1]
     with file:
         return _info(file)
 
@@ -84,6 +68,23 @@ def is_silent(wave: np.ndarray) -> bool:
     return not len(wave) or bool(np.abs(wave - wave.mean()).max() < 10 ** (SILENCE_DB / 20))
 
 
+class Content:
+    """The content hash of sound that comes in pieces."""
+
+    def __init__(self, sample_rate: int) -> None:
+        """Of no sample yet, at a rate in Hz."""
+        self._digest = hashlib.sha256(struct.pack("<I", sample_rate))
+
+    def add(self, wave: np.ndarray) -> None:
+        """Samples (S,) that follow."""
+        self._digest.update(_to_int16(wave).tobytes())
+
+    @property
+    def hash(self) -> str:
+        """As ``content_hash``, of what was added."""
+        return self._digest.hexdigest()[:16]
+
+
 def content_hash(path: str | Path) -> str:
     """Sixteen hexadecimal digits of SHA-256 over the rate and the mono samples in 16 bits.
 
@@ -98,10 +99,10 @@ def content_hash(path: str | Path) -> str:
 
 @lru_cache(maxsize=1 << 16)  # splits, the source's card and its guard all ask for the same recordings
 def _content_hash(path: Path, modified: int) -> str:
-    wave, rate = _decode(path)
-    digest = hashlib.sha256(struct.pack("<I", rate))
-    digest.update(_to_int16(wave).tobytes())
-    return digest.hexdigest()[:16]
+    content = Content(probe(path).sample_rate)
+    for wave, _ in blocks(path):
+        content.add(wave)
+    return content.hash
 
 
 def change_speed(wave: np.ndarray, factor: float) -> np.ndarray:
@@ -194,34 +195,61 @@ class Recordings:
         return (self._lengths[audio] if end is None else end) - (utterance.start or 0.0)
 
 
-def _decode(path: Path, start: float | None = None, end: float | None = None) -> tuple[np.ndarray, int]:
-    """A span's samples, (S,) float32 with channels averaged, at the file's own rate; and that rate."""
+def blocks(
+    path: str | Path, start: float | None = None, end: float | None = None, size: int = 1 << 18
+) -> Iterator[tuple[np.ndarray, int]]:
+    """What ``read`` gives, but at the file's own rate, and in pieces as they are decoded.
+
+    Memory holds one piece (the whole of what only FFmpeg can read).
+
+    Yields:
+        (S,) float32 and Hz; ``size`` samples, fewer in the last. There is one piece at least.
+
+    Raises:
+        AudioError: as ``read``.
+    """
+    path = Path(path)
     file = _open(path)
     if file is None:
-        whole, info = _ffmpeg(path, path.stat().st_mtime_ns)
+        whole, info = decode_by_ffmpeg(path, path.stat().st_mtime_ns)
         first, last = _span(path, info, start, end)
-        wave = whole[first:last].copy()
-    else:
-        with file:
-            info = _info(file)
-            first, last = _span(path, info, start, end)
-            try:
-                if file.seekable():
-                    file.seek(first)
-                elif first:  # GSM: what stands before the span is decoded with it
-                    file.read(first)
-                wave = file.read(last - first, dtype="float32", always_2d=True).mean(axis=1)
-            except soundfile.LibsndfileError as error:
-                raise _damaged(path, error) from error
-        if len(wave) < last - first:
-            raise _truncated(path, last, first + len(wave), "samples")
+        for at in range(first, last, size):
+            yield _finite(path, whole[at : min(at + size, last)].copy(), at), info.sample_rate
+        return
+    with file:
+        info = _info(file)
+        first, last = _span(path, info, start, end)
+        try:
+            if file.seekable():
+                file.seek(first)
+            elif first:  # GSM: what stands before the span is decoded with it
+                file.read(first)
+            for at in range(first, last, size):
+                wanted = min(size, last - at)
+                channels = file.read(wanted, dtype="float32", always_2d=True)
+                wave = channels[:, 0] if info.channels == 1 else channels.mean(axis=1)
+                if len(wave) < wanted:
+                    raise truncated(path, last, at + len(wave), "samples")
+                yield _finite(path, wave, at), info.sample_rate
+        except soundfile.LibsndfileError as error:
+            raise damaged(path, error) from error
+
+
+def _decode(path: Path, start: float | None = None, end: float | None = None) -> tuple[np.ndarray, int]:
+    """A span's samples, (S,) float32 with channels averaged, at the file's own rate; and that rate."""
+    [whole] = blocks(path, start, end, sys.maxsize)
+    return whole
+
+
+def _finite(path: Path, wave: np.ndarray, first: int) -> np.ndarray:
+    """Samples of a file from number ``first`` on, refused where they are no numbers."""
     finite = np.isfinite(wave)
     if not finite.all():
         raise AudioError(
             f"{path}: {np.count_nonzero(~finite)} of its samples are not finite numbers, the first at sample "
             f"{first + int(np.argmin(finite))}. Export it again without the filter that made them."
         )
-    return wave, info.sample_rate
+    return wave
 
 
 def _open(path: Path) -> soundfile.SoundFile | None:
@@ -230,7 +258,7 @@ def _open(path: Path) -> soundfile.SoundFile | None:
         raise AudioError(f"{path}: no such file. Correct the path, or remove the row that names it.")
     if not path.stat().st_size:
         raise AudioError(f"{path}: is empty (0 bytes). Copy or record it again.")
-    _require_whole_wav(path)
+    require_whole_wav(path)
     try:
         file = soundfile.SoundFile(os.fsencode(path))
     except (soundfile.LibsndfileError, TypeError):  # TypeError: soundfile's word on .raw files
@@ -243,70 +271,6 @@ def _open(path: Path) -> soundfile.SoundFile | None:
 
 def _info(file: soundfile.SoundFile) -> AudioInfo:
     return AudioInfo(file.frames, file.samplerate, file.channels, file.subtype)
-
-
-@lru_cache(maxsize=1)  # the spans of one long recording are read one after the other
-def _ffmpeg(path: Path, modified: int) -> tuple[np.ndarray, AudioInfo]:
-    """A whole recording, (S,) float32 with channels averaged, for what libsndfile cannot read.
-
-    ``modified`` is the file's time in ns, so that what is kept is not a former version of it.
-    """
-    import av  # slow to import, and most corpora never need it
-
-    pieces: list[np.ndarray] = []
-    try:
-        with av.open(os.fspath(path)) as container:
-            if not container.streams.audio:
-                raise AudioError(f"{path}: holds no audio track. Remove it, or export its sound.")
-            stream = container.streams.audio[0]
-            planar = av.AudioResampler(format="fltp")
-            for frame in chain(container.decode(stream), (None,)):
-                pieces += [piece.to_ndarray().mean(axis=0) for piece in planar.resample(frame)]
-            wave = np.concatenate([np.zeros(0, np.float32), *pieces])
-            info = AudioInfo(len(wave), stream.rate, stream.channels, stream.codec_context.name)
-            promised = float((stream.duration or 0) * (stream.time_base or 0))
-    except av.FFmpegError as error:
-        if pieces:
-            raise _damaged(path, error) from error
-        raise AudioError(
-            f"{path}: is not a sound file that libsndfile or FFmpeg can read ({error.strerror}). "
-            "Convert it to WAV or FLAC, or remove it."
-        ) from error
-    if not len(wave):
-        raise _damaged(path, "it holds no samples")
-    if info.seconds < promised - _DECODER_SLACK:
-        raise _truncated(path, round(promised * stream.rate), len(wave), "samples")
-    return wave, info
-
-
-def _require_whole_wav(path: Path) -> None:
-    """Raise on a WAV file whose data chunk runs past the file's end, which libsndfile silently shortens."""
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
-                return
-            while len(header := file.read(8)) == 8:
-                name, length = struct.unpack("<4sI", header)
-                if name == b"data":
-                    held = size - file.tell()
-                    if held < length < _STREAMED:
-                        raise _truncated(path, length, held, "bytes of sound")
-                    return
-                file.seek(length + length % 2, os.SEEK_CUR)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
-
-
-def _truncated(path: Path, promised: int, held: int, unit: str) -> AudioError:
-    return AudioError(
-        f"{path}: is cut short: its header promises {promised} {unit}, the file holds {held}. "
-        "Copy it again from the original."
-    )
-
-
-def _damaged(path: Path, what: object) -> AudioError:
-    return AudioError(f"{path}: is damaged ({what}). Export it again from the original, or remove it.")
 
 
 def _span(path: Path, info: AudioInfo, start: float | None, end: float | None) -> tuple[int, int]:

@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from speechtransfer.audio import change_speed, is_silent
+from speechtransfer.audio import change_speed
 from speechtransfer.augmentation import Surroundings, surround
 from speechtransfer.bucketing import MOST_WASTE, bucket, padding_waste
 from speechtransfer.episodes import episodes
-from speechtransfer.errors import AudioError, SettingsError
+from speechtransfer.errors import SettingsError
 from speechtransfer.frames import Batch, Piece, pad
 from speechtransfer.manifest import Manifest, Utterance
 
@@ -287,15 +287,3 @@ def prefetched(groups: Sequence[list[int]], load: Callable[[list[int]], Batch]) 
             batch = waiting.result()
             waiting = pool.submit(load, following) if following is not None else None
             yield batch
-
-
-def unusable_audio(recordings: Sound, utterance: Utterance) -> str | None:
-    """Why an utterance's sound cannot be learnt from (unreadable, truncated, silent), or None.
-
-    The kind of fault stands before a colon, where the ledger's reader counts by it; no path stands in it.
-    """
-    try:
-        wave = recordings(utterance)
-    except AudioError as error:
-        return "unusable sound: " + str(error).removeprefix(f"{utterance.audio}: ")
-    return "silent: no sample rises above -90 dBFS" if is_silent(wave) else None

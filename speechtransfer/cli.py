@@ -54,14 +54,20 @@ class Check:
     """ISO 639-3 code of the data."""
     audio_root: tuple[Path, ...] = ()
     """Folders outside DATA that audio may lie in."""
+    source: str | None = None
+    """As for adapt: at its stride, which transcripts have more letters than their sound has frames."""
+    recogniser: Path | None = None
+    """A run folder of this language: which transcripts it hardly hears in their sound."""
     out: Path | None = None
     """Where to write the verdicts, as JSON Lines."""
+    report: Path | None = None
+    """Where to write a page of pictures, as HTML."""
 
     def __call__(self, console: Console) -> int:
         """Exit status 1 where training is forbidden."""
         from speechtransfer.actions.check import check
 
-        return check(console, self.data, self.format, self.audio_root, self.out, self.language)
+        return check(console, self)
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,7 @@ class Sources:
 
     def __call__(self, console: Console) -> int:
         """Print the tables."""
-        from speechtransfer.actions.check import sources
+        from speechtransfer.actions.listing import sources
 
         return sources(console)
 

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+from rich.console import Console
 from rich.progress import track
 
-from speechtransfer.audio import Recordings
-from speechtransfer.batches import unusable_audio
+from speechtransfer.audio import is_silent
 from speechtransfer.corpora.contract import is_sound
-from speechtransfer.encoders.contract import Encoder
-from speechtransfer.errors import DataError, TextError
+from speechtransfer.errors import AudioError, DataError, TextError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
-from speechtransfer.objectives.contract import Objective
+from speechtransfer.measure import Measured, measure
 from speechtransfer.splits import leaks
 from speechtransfer.text import TextContract
 
+if TYPE_CHECKING:
+    from speechtransfer.batches import Sound
+    from speechtransfer.encoders.contract import Encoder
+    from speechtransfer.objectives.contract import Objective
+
 #: A missing file is a mistake in the data as a whole, never a row to drop in silence.
 _TRAINING = (None, "train", "dev")
+#: Decoders and hashes free the interpreter lock; beyond so many threads the disk is the limit.
+_MOST_THREADS = 8
+#: Files that wait for them at a time: a job that waits takes a kilobyte.
+_WAITING = 1000
+_SILENT = "silent: no sample rises above -90 dBFS"
 
 
 @dataclass(frozen=True)
@@ -31,19 +43,71 @@ class Examined:
         manifest: the rows that can be used; the ledger holds the others.
         errors: faults that forbid training, each with what to do.
         seconds: of usable sound by split (``all`` where rows have none).
+        said: usable transcripts after the text contract, by id; empty where another field is learnt.
     """
 
     manifest: Manifest
     errors: tuple[str, ...]
     seconds: dict[str, float]
+    said: dict[str, str]
 
 
-def examine(manifest: Manifest, recordings: Recordings, contract: TextContract, field: str = "text") -> Examined:
+def unusable_audio(recordings: Sound, utterance: Utterance) -> str | None:
+    """Why an utterance's sound cannot be learnt from (unreadable, truncated, silent), or None.
+
+    The kind of fault stands before a colon, where the ledger's reader counts by it; no path stands in it.
+    """
+    try:
+        wave = recordings(utterance)
+    except AudioError as error:
+        return _unusable(utterance, error)
+    return _SILENT if is_silent(wave) else None
+
+
+def _unusable(row: Utterance, error: AudioError) -> str:
+    return "unusable sound: " + str(error).removeprefix(f"{row.audio}: ")
+
+
+def listen(rows: Sequence[Utterance]) -> tuple[dict[str, Measured], dict[str, str]]:
+    """Decode every recording once, two at a time or more, and measure it.
+
+    Returns:
+        What was measured of each utterance that can be used, by id; why of each other it cannot, as
+        ``unusable_audio``.
+    """
+    measured: dict[str, Measured] = {}
+    faults: dict[str, str] = {}
+    # Spans of one file follow each other in one thread: what only FFmpeg can read is kept decoded from one to the next.
+    files = [[*group] for _, group in groupby(rows, key=lambda row: row.audio)]
+
+    def hear(group: list[Utterance]) -> list[tuple[str, Measured | str]]:
+        return [(row.id, _heard(row)) for row in group]
+
+    def results() -> Iterator[tuple[str, Measured | str]]:
+        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+            for first in range(0, len(files), _WAITING):
+                for found in pool.map(hear, files[first : first + _WAITING]):
+                    yield from found
+
+    progress = track(results(), "listening", len(rows), console=Console(stderr=True), transient=True)
+    for name, found in progress:
+        if isinstance(found, str):
+            faults[name] = found
+        else:
+            measured[name] = found
+    return measured, faults
+
+
+def _heard(row: Utterance) -> Measured | str:
+    try:
+        found = measure(row.audio, row.start, row.end)
+    except AudioError as error:
+        return _unusable(row, error)
+    return _SILENT if found.silent else found
+
+
+def examine(manifest: Manifest, recordings: Sound, contract: TextContract, field: str = "text") -> Examined:
     """Read every recording and transcript, and say which can be used.
-
-    Rows without a split, or in train or dev, are dropped into the ledger. A row of a test split is never
-    dropped: what makes it unusable is an error, also where the importer found it, and so are a missing
-    file, a split left empty, and a recording that stands in two splits.
 
     Args:
         manifest: what an importer gave.
@@ -51,10 +115,41 @@ def examine(manifest: Manifest, recordings: Recordings, contract: TextContract, 
         contract: what transcripts must pass.
         field: what the objective learns from, ``text`` or ``label``.
     """
+    heard = ((row, unusable_audio(recordings, row)) for row in track(manifest.rows, "examining", transient=True))
+    faults = {row.id: fault for row, fault in heard if fault is not None}
+    return judge(manifest, faults, recordings.seconds, contract, field)
+
+
+def judge(
+    manifest: Manifest,
+    faults: Mapping[str, str],
+    seconds: Callable[[Utterance], float],
+    contract: TextContract,
+    field: str = "text",
+) -> Examined:
+    """Say which utterances can be used, their sound having been heard.
+
+    Rows without a split, or in train or dev, are dropped into the ledger. A row of a test split is never
+    dropped: what makes it unusable is an error, also where the importer found it, and so are a missing
+    file, a split left empty, and a recording that stands in two splits.
+
+    Args:
+        manifest: what an importer gave.
+        faults: why the sound of an utterance cannot be used, by its id.
+        seconds: of an utterance that can be.
+        contract: what transcripts must pass.
+        field: what the objective learns from, ``text`` or ``label``.
+    """
     errors: list[str] = []
     reasons: dict[str, str] = {}
-    for row in track(manifest.rows, description="examining", transient=True):
-        reason = _missing(row) or unusable_audio(recordings, row) or _unusable_field(row, contract, field)
+    said: dict[str, str] = {}
+    for row in manifest.rows:
+        reason = _missing(row) or faults.get(row.id) or _unusable_field(row, field)
+        if reason is None and field == "text":
+            try:
+                said[row.id] = contract.apply(row.text or "")
+            except TextError as error:
+                reason = f"unusable transcript: {error}"
         if reason is None:
             continue
         if not row.audio.is_file() or row.split not in _TRAINING:
@@ -69,7 +164,7 @@ def examine(manifest: Manifest, recordings: Recordings, contract: TextContract, 
     whole = {row.audio for row in kept if not row.start and row.end is None}
     crossing = leaks(kept, lambda row: str(row.audio) if row.audio in whole else row.id)
     errors += [f"{audio} is in the splits {', '.join(names)} at once." for audio, names in crossing.items()]
-    return Examined(kept, tuple(errors), _seconds(kept, recordings))
+    return Examined(kept, tuple(errors), _seconds(kept, seconds), said)
 
 
 def _lost_from_a_test(row: LedgerRow) -> bool:
@@ -82,23 +177,17 @@ def _missing(row: Utterance) -> str | None:
     return None if row.audio.is_file() else "there is no such file"
 
 
-def _unusable_field(row: Utterance, contract: TextContract, field: str) -> str | None:
-    value = getattr(row, field)
-    if value is None:
+def _unusable_field(row: Utterance, field: str) -> str | None:
+    if getattr(row, field) is None:
         return "no transcript" if field == "text" else f"no {field}"
-    if field == "text":
-        try:
-            contract.apply(value)
-        except TextError as error:
-            return f"unusable transcript: {error}"
     return None
 
 
-def _seconds(rows: Iterable[Utterance], recordings: Recordings) -> dict[str, float]:
+def _seconds(rows: Iterable[Utterance], seconds: Callable[[Utterance], float]) -> dict[str, float]:
     totals: dict[str, float] = {}
     for row in rows:
         name = row.split or "all"
-        totals[name] = totals.get(name, 0.0) + recordings.seconds(row)
+        totals[name] = totals.get(name, 0.0) + seconds(row)
     return totals
 
 
@@ -115,12 +204,14 @@ def require(examined: Examined) -> Manifest:
     return examined.manifest
 
 
-def learnable(train: Manifest, encoder: Encoder, objective: Objective, recordings: Recordings) -> Manifest:
+def learnable(train: Manifest, encoder: Encoder, objective: Objective, recordings: Sound) -> Manifest:
     """Training rows that the objective can learn at the encoder's real stride; others enter the ledger.
 
     Raises:
         DataError: none is left.
     """
+    import torch  # slow to import, and most of what the doctor does needs none of it
+
     samples = [len(recordings(row)) for row in train]
     frames = encoder.frame_lengths(torch.tensor(samples, dtype=torch.int64)).tolist()
     counts = dict(zip((row.id for row in train), frames, strict=True))

@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from statistics import median
 
 from speechtransfer.manifest import Utterance
@@ -95,16 +95,22 @@ def _scripts(texts: _Texts, letters: Counter[str]) -> Iterator[Symptom]:
     known = main if times >= _MAIN * counted.total() else None
     for row, text in texts:
         for word in text.split():
-            own = Counter(_script(one) for one in word if one.isalpha())
-            own.pop("", None)
+            own = _scripts_of(word)
             if len(own) > 1:
-                usual = max(own, key=lambda script: (own[script], script == known))
+                counts = Counter(_script(one) for one in word if one.isalpha())
+                usual = max(own, key=lambda script: (counts[script], script == known))
                 strange = next(one for one in word if one.isalpha() and _script(one) not in ("", usual))
                 told = f"{strange!r} in {word!r} is {unicodedata.name(strange)}, the rest is {usual.title()}"
                 yield Symptom(row.id, "letters of two scripts in one word", told)
             elif own and known and known not in own:
-                told = f"{word!r} is {next(iter(own)).title()}, the corpus {known.title()}"
+                told = f"{word!r} is {own[0].title()}, the corpus {known.title()}"
                 yield Symptom(row.id, "a word in another script", told)
+
+
+@lru_cache(1 << 16)  # the same words come again and again
+def _scripts_of(word: str) -> tuple[str, ...]:
+    """The scripts of a word's letters, in order of their first."""
+    return tuple(dict.fromkeys(script for one in word if one.isalpha() and (script := _script(one))))
 
 
 @cache

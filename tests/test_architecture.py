@@ -18,20 +18,26 @@ PACKAGE = ROOT / "speechtransfer"
 #: A module imports from lower layers only. A folder is one entry: its members know its contract, not each other.
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
-    0: ("events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text", "units"),
+    0: (
+        *("containers", "events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text"),
+        "units",
+    ),
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
-        *("lexicon", "listening", "pronunciation", "splits", "symptoms", "textsettings", "trellis", "trimming"),
-        *("unitsettings", "vocabulary", "weights"),
+        *("lexicon", "listening", "measure", "pronunciation", "separation", "soundness", "splits", "symptoms"),
+        *("textsettings", "trellis", "trimming", "unitsettings", "vocabulary", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
     3: ("batches", "model", "penalty", "practice", "transfer"),
     4: (
-        *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "resume"),
-        *("schedule", "segment", "sources", "stream"),
+        *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "plausible"),
+        *("resume", "schedule", "segment", "sources", "stream"),
     ),
     5: ("fit",),
-    6: ("cuts", "detections", "doubts", "grading", "pictures", "record", "report", "rundata", "trial", "verdict"),
+    6: (
+        *("cuts", "detections", "doubts", "findings", "grading", "pictures", "record", "report", "rundata", "trial"),
+        "verdict",
+    ),
     7: ("catalogue", "continuing", "defaults", "pooling", "recipe", "recognition", "spotting", "tasks"),
     8: ("__init__", "__main__", "actions", "align_verb", "cli", "keyword_verbs"),
 }
@@ -45,12 +51,17 @@ WITHIN_A_LAYER = {
     ("unitsettings", "pronunciation"): "a lexicon's phones are units",
     ("vocabulary", "pronunciation"): "the same",
     ("listening", "audio"): "a file is examined before it is listened to",
+    ("measure", "audio"): "what is measured is decoded",
+    ("soundness", "measure"): "it judges what was measured",
+    ("soundness", "symptoms"): "a doubt about sound is told like one about text",
+    ("separation", "symptoms"): "a leak is a doubt about a row",
     ("transfer", "model"): "surgery yields a model",
     ("practice", "batches"): "what an item draws depends on its name alone, everywhere",
     ("align", "evaluate"): "both fill a batch with as much sound",
     ("embedding", "checkpoint"): "a source is described in JSON, as in a run folder",
     ("embedding", "evaluate"): "both fill a batch with as much sound",
     ("mining", "align"): "what is cut was aligned",
+    ("plausible", "align"): "what is doubted was aligned",
     ("segment", "align"): "one chooses among the output layers that write letters",
     ("mining", "doctor"): "what is cut was examined",
     ("offers", "checkpoint"): "a run folder is a source",
@@ -60,6 +71,7 @@ WITHIN_A_LAYER = {
     ("activations", "evaluate"): "both fill a batch with as much sound",
     ("resume", "checkpoint"): "training goes on from files of a run folder",
     ("cuts", "pictures"): "the page shows them",
+    ("findings", "pictures"): "the page shows them",
     ("doubts", "pictures"): "so does this one",
     ("report", "pictures"): "the report shows them",
     ("report", "detections"): "a section of the report, in a file of its own for its length",
@@ -80,6 +92,7 @@ WITHIN_A_LAYER = {
     ("tasks", "spotting"): "a spotter's task has more than its words",
     ("tasks", "recognition"): "a recogniser's output layers, in a file for themselves",
     ("cli", "actions.check"): "a verb calls what it does",
+    ("cli", "actions.listing"): "a verb calls what it does",
     ("cli", "actions.train"): "a verb calls what it does",
     ("cli", "actions.use"): "a verb calls what it does",
     ("align_verb", "actions.align"): "a verb calls what it does",
@@ -137,6 +150,7 @@ WITHIN_A_LAYER = {
 FOR_TYPES_ALONE = {
     ("actions.align", "align_verb"): "an action takes its verb's dataclass",
     ("actions.mine", "keyword_verbs"): "an action takes its verb's dataclass",
+    ("actions.check", "cli"): "an action takes its verb's dataclass",
     ("actions.train", "cli"): "an action takes its verb's dataclass",
     ("actions.enrol", "keyword_verbs"): "an action takes its verb's dataclass",
     ("actions.use", "cli"): "an action takes its verb's dataclass",
@@ -152,7 +166,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("encoders", "sources"),
     "soundfile": ("audio",),
     "sounddevice": ("listening",),
-    "av": ("audio", "listening"),
+    "av": ("containers", "listening"),
     "librosa": ("audio",),
     "soxr": ("audio", "listening"),
     "datasets": ("corpora",),
@@ -184,7 +198,8 @@ MAY_KNOW: dict[str, frozenset[str]] = {
     "weights": frozenset({"torch", "safetensors"}),
     **dict.fromkeys(("ctc", "decode"), frozenset({"torch", "torchaudio", "numba"})),
     "augmentation": frozenset({"numpy", "pyroomacoustics", "scipy"}),
-    "audio": frozenset({"soundfile", "av", "librosa", "soxr", "numpy"}),
+    "audio": frozenset({"soundfile", "librosa", "soxr", "numpy"}),
+    "containers": frozenset({"av", "numpy"}),
 }
 TOP_LEVEL = {"pyproject.toml", "README.md", "speechtransfer", "recipes", "tests", "data", "LICENSE", "CHANGELOG.md"}
 PUBLIC = [

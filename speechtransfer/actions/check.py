@@ -1,70 +1,125 @@
-"""What check and sources do: say what of a data set can be trained on, and what there is to start from."""
+"""What check does: say what of a data set can be trained on, and what of it is doubtful."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from speechtransfer.audio import Recordings
 from speechtransfer.corpora import detect
 from speechtransfer.corpora import load as load_corpus
-from speechtransfer.doctor import examine
-from speechtransfer.encoders import support_rows
+from speechtransfer.doctor import Examined, judge, listen
+from speechtransfer.errors import SettingsError
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import Manifest, Utterance, ledger_counts
-from speechtransfer.offers import offers
-from speechtransfer.sources import DEFAULT_SOURCE
+from speechtransfer.measure import Measured
+from speechtransfer.separation import shared, told
+from speechtransfer.soundness import FEWEST, crossing, sounded
 from speechtransfer.symptoms import Symptom, paired, written
+from speechtransfer.text import TextContract
 from speechtransfer.textsettings import usual_contract
 
-#: What ``check`` reads at; any rate would do, since no encoder is chosen yet.
-_CHECK_RATE = 16_000
+# Whatever needs torch is imported where it is asked for: without it a corpus of any size fits in a small memory.
+if TYPE_CHECKING:
+    from speechtransfer.cli import Check
+    from speechtransfer.model import Model
 
 
-def check(
-    console: Console,
-    data: str,
-    format: str | None,
-    audio_roots: Sequence[Path],
-    out: Path | None,
-    language: str | None = None,
-) -> int:
+def check(console: Console, request: Check) -> int:
     """Examine a data set; exit status 1 where training is forbidden."""
-    console.print(f"{data}: read as {format or detect(data)}")
-    manifest, recordings = load_corpus(data, format, audio_roots, language), Recordings(_CHECK_RATE)
-    contract = usual_contract(language).contract(language)
-    examined = examine(manifest, recordings, contract, "text" if _has_text(manifest) else "label")
+    console.print(f"{request.data}: read as {request.format or detect(request.data)}")
+    manifest = load_corpus(request.data, request.format, request.audio_root, request.language)
+    field = "text" if _has_text(manifest) else "label"
+    if field == "label" and (request.source or request.recogniser):
+        raise SettingsError(f"{request.data}: has labels alone; --source and --recogniser are for transcripts.")
+    model, contract = _recogniser(request)
+    measured, faults = listen(manifest.rows)
+    examined = judge(manifest, faults, lambda row: measured[row.id].seconds, contract, field)
+    examined = replace(examined, errors=(*examined.errors, *crossing(examined.manifest.rows, measured)))
+    doubts: list[Symptom] = []
+    if request.source:
+        examined, doubts = _at_stride(examined, measured, request.source, contract)
+    usable = examined.manifest.rows
+    doubts += [*written(usable), *paired(usable, [measured[row.id].seconds for row in usable])]
+    doubts += [*sounded(usable, measured), *shared(usable, examined.said)]
+    if model is not None:
+        from speechtransfer.plausible import unheard
+
+        doubts += unheard(model, examined.manifest)
+    notes = told(usable, examined.said)
+    if len(usable) < FEWEST:
+        notes.append(f"fewer than {FEWEST} utterances: too few to find one odd by the others")
+    _tell(console, examined, doubts, notes)
+    if request.out is not None:
+        write_lines(request.out, _verdicts(examined.manifest, doubts))
+    if request.report is not None:
+        from speechtransfer.findings import Findings, write_findings
+
+        write_findings(request.report, Findings(request.data, examined, measured, tuple(doubts), tuple(notes)))
+        console.print(str(request.report))
+    return 1 if examined.errors else 0
+
+
+def _recogniser(request: Check) -> tuple[Model | None, TextContract]:
+    """The recogniser that is to hear the transcripts, if any, and the text contract that they pass: its own then."""
+    if request.recogniser is None:
+        return None, usual_contract(request.language).contract(request.language)
+    from speechtransfer.align import recognisers
+    from speechtransfer.checkpoint import load as load_model
+
+    model = load_model(request.recogniser)
+    return model, recognisers(model.objective)[0].vocabulary.contract
+
+
+def _at_stride(
+    examined: Examined, measured: Mapping[str, Measured], source: str, contract: TextContract
+) -> tuple[Examined, list[Symptom]]:
+    """What is left at a source's stride: training leaves out what cannot be spelled, a test has it all the same."""
+    from speechtransfer.plausible import unspellable
+    from speechtransfer.sources import load_encoder
+
+    encoder, before = load_encoder(source), examined.manifest
+    reasons = unspellable(before, lambda row: measured[row.id].seconds, encoder, contract)
+    kept = before.keep(lambda row: reasons.get(row.id) if row.split in (None, "train") else None)
+    lost = set(before.splits) - set(kept.splits) if len(kept) else {"train"}
+    errors = [f"{source}: has frames enough for no utterance of {name}." for name in sorted(lost) if len(before)]
+    doubts = [Symptom(row.id, "more letters than frames", reasons[row.id]) for row in kept if row.id in reasons]
+    return replace(examined, manifest=kept, errors=(*examined.errors, *errors)), doubts
+
+
+def _tell(console: Console, examined: Examined, doubts: Sequence[Symptom], notes: Sequence[str]) -> None:
     table = Table("split", "utterances", "minutes")
     for name, seconds in examined.seconds.items():
         count = sum((row.split or "all") == name for row in examined.manifest)
         table.add_row(name, str(count), f"{seconds / 60:.1f}")
     console.print(table)
+    for note in notes:
+        console.print(escape(note))
     for reason, count in ledger_counts(examined.manifest.ledger).items():
         console.print(f"{count:6d}  {escape(reason)}")
-    usable = examined.manifest.rows
-    symptoms = [*written(usable), *paired(usable, [recordings.seconds(row) for row in usable])]
-    for kind, count in Counter(one.kind for one in symptoms).most_common():
-        first = next(one for one in symptoms if one.kind == kind)
+    firsts = {one.kind: one for one in reversed(doubts)}
+    for kind, count in Counter(one.kind for one in doubts).most_common():
+        first = firsts[kind]
         console.print(f"{count:6d}  doubtful: {escape(f'{kind}, such as {first.detail} ({Path(first.id).name})')}")
-    if out is not None:
-        doubts: dict[str, list[Symptom]] = defaultdict(list)
-        for one in symptoms:
-            doubts[one.id].append(one)
-        verdicts = [_verdict(row, doubts[row.id]) for row in usable]
-        verdicts += [
-            {"verdict": "drop" if row.action == "dropped" else "warn", **_plain(row)}
-            for row in examined.manifest.ledger
-        ]
-        write_lines(out, verdicts)
     for error in examined.errors:
         console.print(f"error: {escape(error)}", style="bold red")
-    return 1 if examined.errors else 0
+
+
+def _verdicts(manifest: Manifest, doubts: Sequence[Symptom]) -> list[dict[str, Any]]:
+    """One for each utterance that the corpus holds, used or not."""
+    by_row: dict[str, list[Symptom]] = defaultdict(list)
+    for one in doubts:
+        by_row[one.id].append(one)
+    verdicts = [_verdict(row, by_row[row.id]) for row in manifest]
+    return verdicts + [
+        {"verdict": "drop" if row.action == "dropped" else "warn", **_plain(row)} for row in manifest.ledger
+    ]
 
 
 def _verdict(row: Utterance, symptoms: Sequence[Symptom]) -> dict[str, Any]:
@@ -79,23 +134,3 @@ def _plain(row: Any) -> dict[str, Any]:
 
 def _has_text(manifest: Manifest) -> bool:
     return any(row.text is not None for row in manifest) or not any(row.label is not None for row in manifest)
-
-
-def sources(console: Console) -> int:
-    """List what lies here and what can be loaded from elsewhere."""
-    table = Table("--source", "family", "trained on", "licence", "MB")
-    for one in offers():
-        name = f"{one.name} (default)" if one.name == DEFAULT_SOURCE else one.name
-        family = one.family or f"cannot be loaded: {one.fault}"
-        cells = name, family, " ".join(one.languages) or "not said", one.licence or "not said", f"{one.megabytes:.1f}"
-        table.add_row(*map(escape, cells))
-    console.print(table)
-    header, *rows = support_rows()
-    families = Table(*header)
-    for row in rows:
-        families.add_row(*(cell.replace("`", "") for cell in row))
-    console.print(families)
-    console.print(
-        "Any run folder is a source, and so are random:FAMILY (random weights) and logmel:80 (plain log-mel)."
-    )
-    return 0

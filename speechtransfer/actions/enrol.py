@@ -15,8 +15,8 @@ from rich.markup import escape
 from torch import Tensor
 
 from speechtransfer.audio import Recordings, content_hash
-from speechtransfer.batches import unusable_audio
 from speechtransfer.checkpoint import load, save_objective
+from speechtransfer.doctor import unusable_audio
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import embed
 from speechtransfer.manifest import RESERVED, Manifest, Utterance

@@ -1,0 +1,31 @@
+"""What sources does: say what there is to start from."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from speechtransfer.encoders import support_rows
+from speechtransfer.offers import offers
+from speechtransfer.sources import DEFAULT_SOURCE
+
+
+def sources(console: Console) -> int:
+    """List what lies here and what can be loaded from elsewhere."""
+    table = Table("--source", "family", "trained on", "licence", "MB")
+    for one in offers():
+        name = f"{one.name} (default)" if one.name == DEFAULT_SOURCE else one.name
+        family = one.family or f"cannot be loaded: {one.fault}"
+        cells = name, family, " ".join(one.languages) or "not said", one.licence or "not said", f"{one.megabytes:.1f}"
+        table.add_row(*map(escape, cells))
+    console.print(table)
+    header, *rows = support_rows()
+    families = Table(*header)
+    for row in rows:
+        families.add_row(*(cell.replace("`", "") for cell in row))
+    console.print(families)
+    console.print(
+        "Any run folder is a source, and so are random:FAMILY (random weights) and logmel:80 (plain log-mel)."
+    )
+    return 0
