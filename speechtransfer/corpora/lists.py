@@ -72,7 +72,15 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
         Utterance(resolve_inside(str(path), base, roots, text.where), text=text.text, language=language)
         for text, path in pairs.found
     ]
-    return Manifest(tuple(rows), (*faults, *pairs.ledger))
+    return Manifest(tuple(rows), (*faults, *_unexplained(pairs, faults)))
+
+
+def _unexplained(pairs: Pairs, faults: Sequence[LedgerRow]) -> list[LedgerRow]:
+    """The ledger of the pairs, without the files whose lines are among the faults: neither is counted twice."""
+    left = [Path(row.audio) for row in pairs.ledger if row.where is None]
+    lines = [Named(row.audio, "", row.where or "") for row in faults]
+    explained = {str(path) for _, path in pair(lines, left).found}
+    return [row for row in pairs.ledger if row.where is not None or row.audio not in explained]
 
 
 def _paired(table: Path, content: str, separator: str, sounds: Sequence[Path]) -> tuple[Pairs, list[LedgerRow]]:
