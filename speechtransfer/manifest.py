@@ -131,7 +131,7 @@ class Manifest(Sequence[Utterance]):
             values["audio"] = "/".join(row.audio.parts[-2:])
             if row.group is None:  # as before there were groups
                 del values["group"]
-            digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode())
+            digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()
 
 
@@ -184,7 +184,7 @@ def read_manifest(path: str | Path, audio_roots: Sequence[str | Path] = ()) -> M
 def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utterance:
     try:
         values = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits among them
         raise DataError(f"{where}: is not JSON ({error}).") from error
     if not isinstance(values, dict):
         raise DataError(f"{where}: is not a JSON object.")
@@ -200,9 +200,12 @@ def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utte
         raise DataError(f"{where}: has no 'audio' path.")
     if values.get("text") is not None and not values["text"].strip():
         raise DataError(f"{where}: 'text' is empty. Leave the field out, or transcribe the utterance.")
-    start, end = values.get("start") or 0.0, values.get("end")
-    if not 0 <= start < math.inf or (end is not None and not start < end < math.inf):
-        raise DataError(f"{where}: the span {values.get('start')} to {end} s is empty or negative.")
+    try:
+        start, end = float(values.get("start") or 0), float(math.inf if values.get("end") is None else values["end"])
+    except OverflowError:  # whole numbers of hundreds of digits
+        start = end = math.nan
+    if not 0 <= start < end or (end == math.inf and values.get("end") is not None):
+        raise DataError(f"{where}: the span {values.get('start')} to {values.get('end')} s is empty or negative.")
     values["audio"] = resolve_inside(values["audio"], base, roots, where)
     return Utterance(**values)
 
@@ -216,7 +219,7 @@ def resolve_inside(audio: str, base: Path, roots: Sequence[Path], where: str) ->
     if "\0" in audio:
         raise DataError(f"{where}: the audio path holds a null character.")
     path = Path(os.path.normpath(base / audio))
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # which, unlike resolve, takes links that go in a circle
     if not any(resolved.is_relative_to(root) for root in roots):
         raise DataError(f"{where}: {audio} lies outside {base}. Allow its folder with --audio-root {resolved.parent}")
     return path

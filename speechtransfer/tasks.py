@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechtransfer.acceptance import Acceptance
@@ -15,6 +16,7 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.prose import Prose, read_prose
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
+from speechtransfer.keeping import keep_splits
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import Classify, Contrast, Ctc, Distil, Objective, Regress, Sum
@@ -197,10 +199,13 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
 
     Raises:
         DataError: some rows have a split and others none, a split is missing, too few speakers or
-            recordings to cut, or fewer minutes than ``train_minutes``.
+            recordings to cut, fewer minutes than ``train_minutes``, or splits to keep that cannot be kept.
     """
     draw, fold = divmod(fold, recipe.folds)
-    manifest = corpus.manifest if corpus.manifest.splits else _cut(recipe, corpus, fold)
+    cut = None if corpus.manifest.splits else _cut(recipe, corpus, fold)
+    if recipe.keep_splits is not None and cut is None:
+        raise DataError("the rows name their own splits, which are kept as they are: leave --keep-splits out.")
+    manifest = cut or corpus.manifest
     require_all(manifest, "the rows")
     if recipe.train_minutes is not None:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)
@@ -222,10 +227,12 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     later = [row.text for rows in (manifest.split("dev"), *tests.values()) for row in rows if row.text]
     asked = set(map(corpus.contract.apply, later)) if corpus.prose.sentences else set()
     build = _builder(recipe, corpus.recordings, [text for text in corpus.prose.sentences if text not in asked])
-    return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives)
+    return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives, cut)
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
+    if recipe.keep_splits is not None:
+        return keep_splits(corpus.manifest, Path(recipe.keep_splits), corpus.prompt, corpus.by_speaker, corpus.by_file)
     groups = group_count(corpus.manifest, corpus.prompt, corpus.by_speaker, corpus.by_file)
     if groups < _FEWEST_GROUPS:
         kept = "speakers" if corpus.by_speaker else "recordings or prompts"

@@ -172,7 +172,9 @@ def list_lines(folder: Path) -> int:
     named = {re.split("[|,]", line)[0] for line in lines_of(path)}
     stems = [Path(name).stem for name in below(folder, ".wav")]
     numbers = [stem.rpartition("_")[2] for stem in stems]
-    paired = {stem for stem, number in zip(stems, numbers, strict=True) if numbers.count(number) == 1 and number in named}
+    paired = {
+        stem for stem, number in zip(stems, numbers, strict=True) if numbers.count(number) == 1 and number in named
+    }
     return len(lines_of(path)) + len(set(stems) - named - paired)
 
 
@@ -196,7 +198,7 @@ def speech_commands(folder: Path) -> None:
 
 
 def speech_commands_files(folder: Path) -> int:
-    lists = [path for path in folder.glob("*_list.txt")]
+    lists = list(folder.glob("*_list.txt"))
     listed = {line for path in lists for line in lines_of(path)}
     return len(set(below(folder)) | listed) - len(lists)
 
@@ -380,7 +382,9 @@ def dialogues_lines(folder: Path) -> int:
     return len(told | heard)
 
 
-def _packaged(corpora: dict[str, Packaged], name: str, build: Callable[[Path], None], given: Callable[[Path], int]) -> Sample:
+def _packaged(
+    corpora: dict[str, Packaged], name: str, build: Callable[[Path], None], given: Callable[[Path], int]
+) -> Sample:
     return Sample("debian", build, given, f"debian:{name}", f"cache/debian/{'+'.join(corpora[name].packages)}")
 
 

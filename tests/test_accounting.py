@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -54,9 +55,10 @@ def test_the_sum_holds_whatever_sound_is_missing_or_not_asked_for(name: str, see
     if heard and seed % 2:
         known = folder / draw.choice(heard)
         sound(known.with_name(f"further_{known.name}"), 7.5)
+    refusal = ""
     try:
-        manifest = corpora.load(data, SAMPLES[name].format)
-    except DataError as error:  # nothing is left, or the format says that a missing file is a mistake
-        assert str(folder) in str(error)
-    else:
-        assert counted(manifest) == SAMPLES[name].given(folder)
+        assert counted(corpora.load(data, SAMPLES[name].format)) == SAMPLES[name].given(folder)
+    except DataError as error:
+        refusal = str(error)
+    # A table is refused where a file is missing, all others where nothing is left.
+    assert not refusal or SAMPLES[name].format == "table" or re.search("can be used|holds no", refusal), refusal

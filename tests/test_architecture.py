@@ -24,7 +24,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("lexicon", "listening", "splits", "symptoms", "textsettings", "trimming", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
-    3: ("batches", "model", "penalty", "practice", "transfer"),
+    3: ("batches", "keeping", "model", "penalty", "practice", "transfer"),
     4: (
         *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "resume"),
         *("schedule", "sources", "stream"),

@@ -26,7 +26,7 @@ from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.text import TextContract
-from speechtransfer.trial import Outcome, peak_memory_mb
+from speechtransfer.trial import Outcome, Task, peak_memory_mb
 
 if TYPE_CHECKING:
     from speechtransfer.cli import Adapt, Plan, Run, Training
@@ -89,7 +89,10 @@ def adapt(console: Console, request: Adapt) -> int:
         source_language=request.source_language,
         negatives=request.negatives,
         texts=request.texts,
+        keep_splits=None if request.keep_splits is None else str(request.keep_splits),
     )
+    if request.keep_splits is not None and request.cross_validate:
+        raise SettingsError("--keep-splits keeps one test, --cross-validate has five: give one of them.")
     base = _one_fold(named, request.cross_validate)
     quick = flags.minutes is not None
     # Under a budget the search for the scratch rate takes short trials, and scratch twice the transfer's steps.
@@ -105,6 +108,8 @@ def adapt(console: Console, request: Adapt) -> int:
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     _say_corpus(console, corpus)
+    if request.keep_splits is not None:
+        _say_kept(console, fold_task(first, corpus, 0), len(corpus.manifest))
     _say_contract(console, corpus.contract)
     if request.texts:
         _say_prose(console, corpus.prose)
@@ -167,6 +172,13 @@ def _say_corpus(console: Console, corpus: Corpus) -> None:
     seconds = sum(corpus.recordings.seconds(row) for row in corpus.manifest)
     dropped = sum(row.action == "dropped" for row in corpus.manifest.ledger)
     console.print(f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger")
+
+
+def _say_kept(console: Console, task: Task, count: int) -> None:
+    """How large the kept splits are, and what of the data is in none."""
+    sizes = ", ".join(f"{name} {len(task.manifest.split(name))}" for name in task.manifest.splits)
+    left = count - len(task.cut or ())
+    console.print(f"splits kept: {sizes} utterances; {left} are near dev or test, and in the ledger")
 
 
 def _say_contract(console: Console, contract: TextContract) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     roots = [base, *(Path(root).resolve() for root in audio_roots)]
     by_file: dict[Path, Path] = {}  # a link and what it leads to are one recording
     for path in (path for root in roots for path in walk(root) if is_sound(path)):
-        by_file.setdefault(path.resolve(), path)
+        by_file.setdefault(Path(os.path.realpath(path)), path)
     sounds = list(by_file.values())
     content = "\n".join(read_text_lines(table))
     attempts = [_paired(table, content, separator, sounds) for separator in _separators(table)]
