@@ -59,8 +59,8 @@ def keep_splits(
     gone = [names[place] for place, split in known.items() if split == "test" and place not in there]
     if gone:
         raise DataError(
-            f"{run}: {len(gone)} of its test recordings are not in the data as they were ({', '.join(gone[:3])}); those "
-            "with other spans or changed sound count too. Bring them back, or cut anew without --keep-splits."
+            f"{run}: {len(gone)} of its test recordings are not in the data as they were ({', '.join(gone[:3])}), or "
+            "have other spans or other sound. Bring them back, or cut anew without --keep-splits."
         )
     kept = {name: known[place] for name, place in places.items() if place in known}
     before = Manifest(tuple(replace(row, split=kept[row.id]) for row in manifest if row.id in kept))

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FIELDS = {"ctc": "text", "keywords": "label", "grades": "label"}
 #: Fewer groups cannot be train, dev and test.
 _FEWEST_GROUPS = 3
+#: Where no more of a test's utterances say a prompt of training, all else weighs more: people say yes twice.
+_FEW_PROMPTS = 0.05
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     learnt = [*manifest.split("train"), *manifest.split("dev")]
     own = {name: manifest.split(name) for name in manifest.splits if name not in ("train", "dev")}
     tests = {**own, **further}
-    notes = {name: _notes(learnt, rows) for name, rows in tests.items()}
+    notes = {name: _notes(learnt, rows, corpus) for name, rows in tests.items()}
     spoken = sorted({row.language for row in manifest if row.language})
     language = recipe.language or "+".join(spoken) or None
     # A sentence that is a prompt of dev or a test is one that the recogniser may not have read before.
@@ -275,12 +277,15 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
     return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
 
 
-def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance]) -> tuple[str, ...]:
-    """What test and training share that other sound would not: speakers, unless all are known, and recordings."""
+def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance], corpus: Corpus) -> tuple[str, ...]:
+    """What test and training share that other speech would not: speakers, unless all are known, recordings, prompts."""
     before, after = tuple(learnt), tuple(tested)
     heard, said = {row.speaker for row in before}, {row.speaker for row in after}
     shared = {row.audio for row in before} & {row.audio for row in after}
+    said_before = set(map(corpus.prompt, before)) if corpus.task == "ctc" else set()
+    again = sum(corpus.prompt(row) in said_before for row in after)
     return (
         *(("speaker-dependent",) if None in heard | said or heard & said else ()),
         *(("recording-dependent",) if shared else ()),
+        *(("prompt-dependent",) if again > _FEW_PROMPTS * len(after) else ()),
     )

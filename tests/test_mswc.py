@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from clips import clip, dropped
-from mutations import survives
 
 from speechtransfer import corpora
 from speechtransfer.errors import DataError
@@ -97,9 +96,3 @@ def test_what_is_no_such_corpus(tmp_path: Path) -> None:
     assert corpora.detect(str(tmp_path)) == "classes"
     with pytest.raises(DataError, match=r"neither it nor a folder in it holds clips/"):
         corpora.load(str(tmp_path), "mswc")
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_damaged_tables_end_in_a_manifest_or_one_message(tmp_path: Path, seed: int) -> None:
-    data = corpus(tmp_path / "sw")
-    assert survives(lambda: corpora.load(data, "mswc"), (tmp_path / "sw").glob("*.csv"), seed) > 3
