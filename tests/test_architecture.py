@@ -107,6 +107,7 @@ WITHIN_A_LAYER = {
     ("corpora.mswc", "corpora.clips"): "it keeps its clips in one folder",
     ("corpora.mswc", "corpora.delimited"): "its tables have a header",
     ("corpora.mswc", "corpora.iso639"): "it names languages by their locale",
+    ("corpora.mswc", "corpora.media"): "a clip's folder is its word",
     ("corpora.speechcommands", "corpora.folder"): "its words are class folders",
     ("corpora.speechcommands", "corpora.media"): "its lists name files by their paths",
     ("corpora.voice_tsv", "corpora.clips"): "it keeps its clips in one folder",
@@ -189,7 +190,7 @@ PUBLIC = [
 LONGEST_FILE, MOST_LONG_FILES = 300, 0.05
 MOST_PARAMETERS = 10
 LEAST_DOCUMENTED = 0.97
-VAGUE = re.compile("util|helper|common|misc")
+VAGUE = re.compile("util|helper|common(?!voice)|misc")  # Common Voice is a name
 
 LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules}
 Function = ast.FunctionDef | ast.AsyncFunctionDef

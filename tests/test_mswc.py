@@ -96,3 +96,12 @@ def test_what_is_no_such_corpus(tmp_path: Path) -> None:
     assert corpora.detect(str(tmp_path)) == "classes"
     with pytest.raises(DataError, match=r"neither it nor a folder in it holds clips/"):
         corpora.load(str(tmp_path), "mswc")
+
+
+def test_the_clip_of_another_word_is_not_taken_for_one_that_is_missing(tmp_path: Path) -> None:
+    """Words cut out of one sentence have one file name, each in the folder of its word."""
+    data = corpus(tmp_path / "sw", tuple(row for row in ROWS if "ndiyo" not in row))
+    (tmp_path / "sw" / "clips" / "habari" / "a.opus").unlink()
+    manifest = corpora.load(data)
+    assert "a" not in {row.audio.stem for row in manifest}
+    assert any("has its name, but is of another word" in row.reason for row in manifest.ledger)

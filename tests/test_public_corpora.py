@@ -202,7 +202,7 @@ def trained(name: str, variant: str, out: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("language", usually(*MSWC))
-def test_words(language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words(language: str, tmp_path: Path) -> None:
     spoken_words(tmp_path / "corpora" / "speech_commands")
     figures = trained("source_speechcommands", "default", "runs/source_speechcommands")
     assert figures["test"]["accuracy"]["count"] == 4
@@ -212,7 +212,7 @@ def test_words(language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     figures = trained(name, "5clips", "out")
     assert figures["test"]["accuracy"]["count"] == 10 and figures["language"] == language
     assert figures["open"]["accuracy"]["count"] == 11, "the eleventh word is met in the test alone"
-    assert figures["source"]["id"] == "default"
+    assert figures["source"]["id"] == "runs/source_speechcommands/default"
 
 
 def test_every_recipe_on_a_public_corpus_says_that_it_has_not_run() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from speechtransfer.corpora.contract import Line, Packaged, is_sound, match, text_fault, too_fast, walk
 from speechtransfer.errors import DataError
-from speechtransfer.files import read_text
+from speechtransfer.files import read_content
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 
 PACKAGES = ("tuxpaint-stamps-default",)
@@ -120,9 +120,9 @@ def read_stamps(root: Path, reader: Reader) -> Manifest:
 def _lines(path: Path, code: str, root: Path) -> Iterator[Line]:
     """The lines of one language in a stamp's text file, whose first line is English and has no code."""
     try:
-        content = read_text(path)
-    except DataError as error:
-        raise DataError(f"{error} Remove {root} and try again.") from error
+        content = read_content(path).decode("utf-8-sig")
+    except (DataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}). Remove {root} and try again.") from error
     start = f"{code}.utf8="
     for number, line in enumerate(content.splitlines(), 1):
         if line.startswith(start):
