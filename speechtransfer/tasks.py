@@ -207,7 +207,7 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     cut = None if corpus.manifest.splits else _cut(recipe, corpus, fold)
     if recipe.keep_splits is not None and cut is None:
         raise DataError("the rows name their own splits, which are kept as they are: leave --keep-splits out.")
-    manifest = cut or corpus.manifest
+    manifest = corpus.manifest if cut is None else cut
     require_all(manifest, "the rows")
     if recipe.train_minutes is not None:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)

@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from samples import SAMPLES, below, sound, written
+from pieces import below, sound
+from samples import SAMPLES, written
 
 from speechtransfer import corpora
 from speechtransfer.errors import DataError
