@@ -37,6 +37,10 @@ _TINY: Mapping[str, Mapping[str, Any]] = {
         "conv_kernel": [10, 8, 4],
         "num_conv_pos_embeddings": 4,
         "num_conv_pos_embedding_groups": 2,
+        # As XLS-R and MMS; a recipe may train MMS's adapters alone.
+        "feat_extract_norm": "layer",
+        "do_stable_layer_norm": True,
+        "adapter_attn_dim": 4,
     },
 }
 

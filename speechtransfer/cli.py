@@ -92,6 +92,8 @@ class Adapt:
     """Minutes of the training speech to use, of keywords recordings of each, or all; several give a learning curve."""
     cross_validate: bool = False
     """Train and test on all five folds in place of one."""
+    keep_splits: Path | None = None
+    """An earlier run on part of this data: its dev and test stay, what is new is for training."""
     require_unseen_speakers: bool = False
     """Refuse data whose test speakers are not known to be unseen."""
     format: str | None = None

@@ -4,9 +4,16 @@ Every message says what is wrong, where (file, row, key) and what to do about it
 The command line prints the message alone and exits with status 1.
 """
 
+_LONGEST = 3000  # characters of a message: a damaged table may have one field of megabytes
+
 
 class SpeechTransferError(Exception):
     """Base class: the data or the request is wrong, and the message says how to mend it."""
+
+    def __str__(self) -> str:
+        """The message; of one that is too long to be read, its beginning and its end."""
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 800]} [...] {text[-700:]}"
 
 
 class AudioError(SpeechTransferError):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from speechtransfer.errors import DataError
+
+#: Of a file that is read whole: the largest tables of public corpora have some hundred megabytes.
+MOST_BYTES = 1 << 31
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -41,18 +45,42 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def read_content(path: Path) -> bytes:
+    """All of a plain file; a pipe or a device, which may never end, is none.
+
+    Raises:
+        DataError: it cannot be read, is no plain file, or larger than ``MOST_BYTES``.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise DataError(f"{path}: is no plain file but a pipe or a device. Copy what it gives to a file.")
+        if found.st_size > MOST_BYTES:
+            raise DataError(f"{path}: has {found.st_size / 1e9:.1f} GB, more than any list or transcript. Split it.")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file, with or without a byte order mark, its lines ended by line feeds.
+
+    Raises:
+        DataError: as ``read_content``, or it is not UTF-8.
+    """
+    try:
+        return read_content(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error}). Save it as UTF-8.") from error
+
+
 def read_text_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file, split at line feeds alone: transcripts may hold other separators.
 
     Raises:
-        DataError: it cannot be read, or is not UTF-8.
+        DataError: as ``read_text``.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    return read_text(path).removesuffix("\n").split("\n")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

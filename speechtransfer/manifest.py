@@ -137,7 +137,7 @@ class Manifest(Sequence[Utterance]):
             del values["confidence"]
             if row.group is None:  # as before there were groups
                 del values["group"]
-            digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode())
+            digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()
 
 
@@ -190,7 +190,7 @@ def read_manifest(path: str | Path, audio_roots: Sequence[str | Path] = ()) -> M
 def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utterance:
     try:
         values = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits among them
         raise DataError(f"{where}: is not JSON ({error}).") from error
     if not isinstance(values, dict):
         raise DataError(f"{where}: is not a JSON object.")
@@ -205,9 +205,12 @@ def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utte
         raise DataError(f"{where}: has no 'audio' path.")
     if values.get("text") is not None and not values["text"].strip():
         raise DataError(f"{where}: 'text' is empty. Leave the field out, or transcribe the utterance.")
-    start, end = values.get("start") or 0.0, values.get("end")
-    if not 0 <= start < math.inf or (end is not None and not start < end < math.inf):
-        raise DataError(f"{where}: the span {values.get('start')} to {end} s is empty or negative.")
+    try:
+        start, end = float(values.get("start") or 0), float(math.inf if values.get("end") is None else values["end"])
+    except OverflowError:  # whole numbers of hundreds of digits
+        start = end = math.nan
+    if not 0 <= start < end or (end == math.inf and values.get("end") is not None):
+        raise DataError(f"{where}: the span {values.get('start')} to {values.get('end')} s is empty or negative.")
     if values.get("confidence") is not None and not 0 <= values["confidence"] <= 1:
         raise DataError(f"{where}: 'confidence' must be from 0 to 1, not {values['confidence']}.")
     values["audio"] = resolve_inside(values["audio"], base, roots, where)

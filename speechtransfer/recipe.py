@@ -16,6 +16,7 @@ from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination
 from speechtransfer.files import read_lines
+from speechtransfer.keeping import write_splits
 from speechtransfer.manifest import write_ledger
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
@@ -109,6 +110,7 @@ class Recipe:
             a second n-gram is counted; what is a prompt of dev or a test is left out.
         contract: what transcripts pass before training, scoring and use.
         units: what a recogniser's outputs stand for.
+        keep_splits: an earlier run on part of the data, whose dev and test are kept; one fold is run.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Recipe:
     texts: tuple[str, ...] = ()
     contract: ContractSettings = field(default_factory=ContractSettings)
     units: UnitSettings = field(default_factory=UnitSettings)
+    keep_splits: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
@@ -222,7 +225,7 @@ def run(
     refuse_other_run(recipe, out, resume)
     corpus = corpus or open_corpus(recipe, encoder.sample_rate)
     folds = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds
-    if corpus.manifest.splits:
+    if corpus.manifest.splits or recipe.keep_splits is not None:
         folds = (0,)
     numbers = [draw * recipe.folds + fold for draw in range(recipe.draws) for fold in folds]
     tasks = {number: fold_task(recipe, corpus, number) for number in numbers}
@@ -232,6 +235,8 @@ def run(
     folders = {fold: out if len(tasks) == 1 else out / "folds" / str(fold) for fold in tasks}
     outcomes = []
     for fold, task in tasks.items():
+        if task.cut is not None:
+            write_splits(folders[fold], task.cut)
         settings = _seeded(recipe, fold)
         outcomes.append(run_trial(folders[fold], encoder, task, recipe.transfer, settings, resume))
         if settings.minutes is not None:  # timed once; everything after follows its steps

@@ -21,6 +21,8 @@ _MEANING = {
     "speaker-dependent": "training and test share their speakers. One voice is one voice: nothing here says "
     "how well other people are recognised.",
     "recording-dependent": "training and test share recordings: of another day or microphone nothing is known.",
+    "prompt-dependent": "one in twenty of the test's utterances, or more, say what one of training says: of other "
+    "sentences less is known.",
     "contaminated": "Such figures are worth nothing; test on other recordings.",
 }
 _Kind = TypeVar("_Kind", "Heard", LedgerRow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from speechtransfer.errors import DataError
@@ -127,15 +127,57 @@ def kept_together(
 
     Spans that overlap are of one sound, whatever is asked.
     """
+    return _components(manifest.rows, list(_keys(manifest, prompt, by_speaker, by_file).values()))
+
+
+def _keys(
+    manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool, by_file: bool
+) -> dict[str, Callable[[Utterance], str | None]]:
+    """What no two splits may share, by what it is called."""
     sounds = {} if by_file else _overlapping(manifest)
-    keys: list[Callable[[Utterance], str | None]] = [
-        prompt,
-        lambda row: sounds.get(row.id, str(row.audio)),
-        lambda row: row.group,
-    ]
-    if by_speaker:
-        keys.append(lambda row: row.speaker)
-    return _components(manifest.rows, keys)
+    keys: dict[str, Callable[[Utterance], str | None]] = {
+        "prompt": prompt,
+        "recording": lambda row: sounds.get(row.id, str(row.audio)),
+        "group": lambda row: row.group,
+    }
+    return {**keys, "speaker": lambda row: row.speaker} if by_speaker else keys
+
+
+def grown(
+    manifest: Manifest,
+    kept: Mapping[str, str],
+    prompt: Callable[[Utterance], str],
+    by_speaker: bool = False,
+    by_file: bool = True,
+) -> Manifest:
+    """Splits of a corpus that has grown: the test is as it was, dev as far as it shares nothing with the test.
+
+    All else is train, but for rows that share a prompt, a recording, a group or (where asked) a speaker with a
+    row of dev or test: these are dropped, since either they would leak or the test would change.
+
+    Args:
+        manifest: the rows, old and new.
+        kept: the split that a row was in, by its id.
+        prompt: what must not cross splits; the rest as for ``folds``.
+        by_speaker: nor may a speaker.
+        by_file: nor may a recording, as a whole.
+    """
+    keys = _keys(manifest, prompt, by_speaker, by_file)
+    held: dict[tuple[str, str], str] = {}
+    names: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    for split in reversed(SPLITS):  # the test first: it gives way to nothing
+        own = [row for row in manifest if kept.get(row.id, "train") == split]
+        marks = {row.id: [(name, value) for name, key in keys.items() if (value := key(row))] for row in own}
+        for identity, found in marks.items():
+            shared = next((mark for mark in found if mark in held), None)
+            if shared is None:
+                names[identity] = split
+            else:
+                reasons[identity] = f"its {shared[0]} is in {held[shared]}, which is kept as it was"
+        held |= {mark: split for identity, found in marks.items() if identity in names for mark in found}
+    left = manifest.keep(lambda row: reasons.get(row.id))
+    return Manifest(tuple(replace(row, split=names[row.id]) for row in left), left.ledger)
 
 
 def _rounded(seconds: float) -> float:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechtransfer.acceptance import Acceptance
@@ -15,6 +16,7 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.prose import Prose, read_prose
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
+from speechtransfer.keeping import keep_splits
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.objectives import Classify, Contrast, Distil, Objective, Regress, Sum
 from speechtransfer.pronunciation import Phones
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 FIELDS = {"ctc": "text", "keywords": "label", "grades": "label"}
 #: Fewer groups cannot be train, dev and test.
 _FEWEST_GROUPS = 3
+#: Where no more of a test's utterances say a prompt of training, all else weighs more: people say yes twice.
+_FEW_PROMPTS = 0.05
 
 
 @dataclass(frozen=True)
@@ -176,10 +180,13 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
 
     Raises:
         DataError: some rows have a split and others none, a split is missing, too few speakers or
-            recordings to cut, or fewer minutes than ``train_minutes``.
+            recordings to cut, fewer minutes than ``train_minutes``, or splits to keep that cannot be kept.
     """
     draw, fold = divmod(fold, recipe.folds)
-    manifest = corpus.manifest if corpus.manifest.splits else _cut(recipe, corpus, fold)
+    cut = None if corpus.manifest.splits else _cut(recipe, corpus, fold)
+    if recipe.keep_splits is not None and cut is None:
+        raise DataError("the rows name their own splits, which are kept as they are: leave --keep-splits out.")
+    manifest = corpus.manifest if cut is None else cut
     require_all(manifest, "the rows")
     if recipe.train_minutes is not None:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)
@@ -194,17 +201,19 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     learnt = [*manifest.split("train"), *manifest.split("dev")]
     own = {name: manifest.split(name) for name in manifest.splits if name not in ("train", "dev")}
     tests = {**own, **further}
-    notes = {name: _notes(learnt, rows) for name, rows in tests.items()}
+    notes = {name: _notes(learnt, rows, corpus) for name, rows in tests.items()}
     spoken = sorted({row.language for row in manifest if row.language})
     language = recipe.language or "+".join(spoken) or None
     # A sentence that is a prompt of dev or a test is one that the recogniser may not have read before.
     later = [row.text for rows in (manifest.split("dev"), *tests.values()) for row in rows if row.text]
     asked = set(map(corpus.contract.apply, later)) if corpus.prose.sentences else set()
     build = _builder(recipe, corpus, [text for text in corpus.prose.sentences if text not in asked])
-    return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives)
+    return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives, cut)
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
+    if recipe.keep_splits is not None:
+        return keep_splits(corpus.manifest, Path(recipe.keep_splits), corpus.prompt, corpus.by_speaker, corpus.by_file)
     groups = group_count(corpus.manifest, corpus.prompt, corpus.by_speaker, corpus.by_file)
     if groups < _FEWEST_GROUPS:
         kept = "speakers" if corpus.by_speaker else "recordings or prompts"
@@ -247,12 +256,15 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
     return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
 
 
-def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance]) -> tuple[str, ...]:
-    """What test and training share that other sound would not: speakers, unless all are known, and recordings."""
+def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance], corpus: Corpus) -> tuple[str, ...]:
+    """What test and training share that other speech would not: speakers, unless all are known, recordings, prompts."""
     before, after = tuple(learnt), tuple(tested)
     heard, said = {row.speaker for row in before}, {row.speaker for row in after}
     shared = {row.audio for row in before} & {row.audio for row in after}
+    said_before = set(map(corpus.prompt, before)) if corpus.task == "ctc" else set()
+    again = sum(corpus.prompt(row) in said_before for row in after)
     return (
         *(("speaker-dependent",) if None in heard | said or heard & said else ()),
         *(("recording-dependent",) if shared else ()),
+        *(("prompt-dependent",) if again > _FEW_PROMPTS * len(after) else ()),
     )

@@ -17,12 +17,12 @@ class ContractSettings:
     Attributes:
         rules: ``plain``, common to all languages, or those of the recipe's ``language``.
         marks: as the contract's; of a language's rules alone.
-        digits: the same.
+        digits: as the contract's; ``words`` is of a language's rules alone.
     """
 
     rules: Literal["plain", "language"] = "plain"
     marks: Literal["keep", "strip"] = "keep"
-    digits: Literal["refuse", "words"] = "refuse"
+    digits: Literal["refuse", "keep", "words"] = "refuse"
 
     def contract(self, language: str | None) -> TextContract:
         """The contract of training, scoring and use.
@@ -32,12 +32,12 @@ class ContractSettings:
             TextError: a language without rules, or rules that leave no such choice.
         """
         if self.rules == "plain":
-            if self != ContractSettings():
+            if self.marks != "keep" or self.digits == "words":
                 raise SettingsError(
-                    "contract.marks and contract.digits are choices of a language's rules: name the language, and set "
-                    "contract.rules=language."
+                    "contract.marks and contract.digits=words are choices of a language's rules: name the language, "
+                    "and set contract.rules=language."
                 )
-            return TextContract()
+            return TextContract(digits=self.digits)
         if language is None:
             raise SettingsError("contract.rules=language: whose? Name the language of the data.")
         return TextContract(LANGUAGE_VERSION, digits=self.digits, language=language, marks=self.marks)

@@ -60,6 +60,7 @@ class Task:
         language: ISO 639-3, several joined by ``+``.
         notes: what the reader of a test's figures must be told (``speaker-dependent``), by its name.
         negatives: recordings in which no keyword is said; events there are false accepts.
+        cut: the data's own rows, where their splits were cut here; None where the data name them.
     """
 
     manifest: Manifest
@@ -70,6 +71,7 @@ class Task:
     language: str | None
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     negatives: Manifest | None = None
+    cut: Manifest | None = None
 
     def objective(self) -> Objective:
         """A fresh objective whose vocabulary or labels come from the training rows alone."""

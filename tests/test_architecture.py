@@ -28,7 +28,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("textsettings", "trellis", "trimming", "unitsettings", "vocabulary", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
-    3: ("batches", "model", "penalty", "practice", "transfer"),
+    3: ("batches", "keeping", "model", "penalty", "practice", "transfer"),
     4: (
         *("activations", "align", "checkpoint", "doctor", "embedding", "evaluate", "mining", "offers", "plausible"),
         *("resume", "schedule", "segment", "sources", "stream"),
@@ -128,6 +128,7 @@ WITHIN_A_LAYER = {
     ("corpora.mswc", "corpora.clips"): "it keeps its clips in one folder",
     ("corpora.mswc", "corpora.delimited"): "its tables have a header",
     ("corpora.mswc", "corpora.iso639"): "it names languages by their locale",
+    ("corpora.mswc", "corpora.media"): "a clip's folder is its word",
     ("corpora.speechcommands", "corpora.folder"): "its words are class folders",
     ("corpora.speechcommands", "corpora.media"): "its lists name files by their paths",
     ("corpora.voice_tsv", "corpora.clips"): "it keeps its clips in one folder",
@@ -217,7 +218,7 @@ PUBLIC = [
 LONGEST_FILE, MOST_LONG_FILES = 300, 0.05
 MOST_PARAMETERS = 10
 LEAST_DOCUMENTED = 0.97
-VAGUE = re.compile("util|helper|common|misc")
+VAGUE = re.compile("util|helper|common(?!voice)|misc")  # Common Voice is a name
 
 LAYER_OF = {module: layer for layer, modules in LAYERS.items() for module in modules}
 Function = ast.FunctionDef | ast.AsyncFunctionDef

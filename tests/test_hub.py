@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from conftest import RATE
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, IterableDatasetDict, Value
-from mutations import spoilt
 
 from speechtransfer import corpora
 from speechtransfer.audio import probe, write_wav
@@ -242,19 +241,3 @@ def test_missing_columns_are_told(tmp_path: Path, form: str, columns: dict[str, 
         dataset.to_parquet(str(tmp_path / "data" / "train.parquet"))
     with pytest.raises(DataError, match=message):
         corpora.load(str(tmp_path / "data"))
-
-
-@pytest.mark.parametrize("form", ["saved", "shards"])
-def test_no_damage_is_more_than_one_error(tmp_path: Path, wave: Callable[[int], bytes], form: str) -> None:
-    dataset = made([row(wave(number)) for number in range(3)], text=["a", "b", "c"])
-    data = save(DatasetDict(train=dataset, test=dataset.select([0])), tmp_path / "data", form)
-    given = len(corpora.load(data)) + len(corpora.load(data).ledger)
-    files = [path for path in sorted(Path(data).rglob("*")) if path.is_file()]
-    refused = 0
-    for _ in spoilt(files, 3, 8):
-        try:
-            manifest = corpora.load(data)
-            assert len(manifest) and len(manifest) + len(manifest.ledger) <= given
-        except DataError:
-            refused += 1
-    assert refused

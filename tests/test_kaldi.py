@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from clips import clip, dropped
-from mutations import survives
 
 from speechtransfer import corpora
 from speechtransfer.errors import DataError
@@ -138,9 +137,3 @@ def test_a_directory_without_text(tmp_path: Path) -> None:
         corpora.load(directory(tmp_path, wav="a a.wav\n"))
     with pytest.raises(DataError, match=r"neither it nor a folder in it holds wav\.scp"):
         corpora.load(str(tmp_path / "missing"), "kaldi")
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_damaged_files_end_in_a_manifest_or_one_message(exported: Path, seed: int) -> None:
-    names = ("wav.scp", "segments", "text", "utt2spk", "utt2lang")
-    assert survives(lambda: corpora.load(str(exported)), (exported / name for name in names), seed) > 10

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from clips import clip, dropped
-from mutations import survives
 
 from speechtransfer import corpora
 from speechtransfer.errors import DataError
@@ -145,18 +144,3 @@ def test_links_out_of_the_folder_need_leave(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--audio-root"):
         corpora.load(data)
     assert len(corpora.load(data, audio_roots=[tmp_path / "elsewhere"])) == 2
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(
-    ("content", "name"),
-    [
-        ("rec_1|habari|habari\nrec_2|la|la\nrec_10|pole|pole\n", "metadata.csv"),
-        ('rec_1,habari\nrec_2,"la, la"\n10,pole\n', "list.csv"),
-        ("rec_1\thabari\nrec_2\tla la\n10\tpole\n", "list.txt"),
-        ("file;text\nrec_1.wav;habari\nrec_2.wav;la la\n", "table.csv"),
-    ],
-)
-def test_damaged_lists_end_in_a_manifest_or_one_message(tmp_path: Path, content: str, name: str, seed: int) -> None:
-    data = pile(tmp_path, content, name)
-    assert survives(lambda: corpora.load(data, "list"), iter([tmp_path / name]), seed) > 5

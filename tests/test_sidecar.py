@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from clips import clip, dropped
-from mutations import survives
 
 from speechtransfer import corpora
 from speechtransfer.errors import DataError
@@ -69,9 +68,3 @@ def test_class_folders_with_a_few_notes_are_class_folders(tmp_path: Path) -> Non
     for name in ("yes/2", "no/1", "no/2"):
         clip(tmp_path / f"{name}.wav")
     assert corpora.detect(data) == "classes"
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_damaged_texts_end_in_a_manifest_or_one_message(tmp_path: Path, seed: int) -> None:
-    data = spoken(tmp_path, a="habari ya leo\nna kesho\n", b="nzuri sana\n")
-    assert survives(lambda: corpora.load(data, "sidecar"), tmp_path.glob("*.txt"), seed) > 10

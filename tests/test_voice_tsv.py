@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from clips import clip, dropped
-from mutations import survives
 
 from speechtransfer import corpora
 from speechtransfer.corpora.iso639 import CODES, language_of, settle
@@ -211,11 +210,3 @@ def test_a_locale_that_nobody_knows_leaves_the_language_to_the_user(tmp_path: Pa
     data = release(tmp_path, SPLITS, locale="xx")
     assert {row.language for row in corpora.load(data)} == {None}
     assert {row.language for row in corpora.load(data, language="swh")} == {"swh"}
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_damaged_tables_end_in_a_manifest_or_one_message(tmp_path: Path, seed: int) -> None:
-    data = release(
-        tmp_path, {**SPLITS, "validated": [*SPLITS["dev"], ("dan", "v1", "Asante")], "other": SPLITS["test"]}
-    )
-    assert survives(lambda: corpora.load(data, "commonvoice"), tmp_path.glob("*.tsv"), seed) > 10

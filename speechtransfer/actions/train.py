@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _ALL = "all"
 #: Words, and clips of each, in a batch of a loss that compares clips, where nothing else is said.
 _EPISODE = (10, 4)
+#: Notes on a test whose speakers may have been heard before; and seconds of speech of which a fifth is a small test.
+_SEEN, _LITTLE = {"speaker-dependent", "recording-dependent"}, 7200.0
 
 
 def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
@@ -90,7 +92,10 @@ def adapt(console: Console, request: Adapt) -> int:
         source_language=request.source_language,
         negatives=request.negatives,
         texts=request.texts,
+        keep_splits=None if request.keep_splits is None else str(request.keep_splits),
     )
+    if request.keep_splits is not None and request.cross_validate:
+        raise SettingsError("--keep-splits keeps one test, --cross-validate has five: give one of them.")
     base = _one_fold(named, request.cross_validate)
     quick = flags.minutes is not None
     # Under a budget the search for the scratch rate takes short trials, and scratch twice the transfer's steps.
@@ -105,11 +110,13 @@ def adapt(console: Console, request: Adapt) -> int:
         refuse_other_run(recipes[amount], out, flags.resume)
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
-    _say_corpus(console, corpus)
+    _say_corpus(console, corpus, first)
     _say_contract(console, corpus.contract)
     if request.texts:
         _say_prose(console, corpus.prose)
-    if request.require_unseen_speakers and any(fold_task(first, corpus, 0).notes.values()):
+    if request.require_unseen_speakers and any(
+        _SEEN & {*notes} for notes in fold_task(first, corpus, 0).notes.values()
+    ):
         raise SettingsError(
             f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."
         )
@@ -165,10 +172,16 @@ def _folder(amount: str, task: str) -> str:
     return amount if amount == _ALL else f"{amount}{'min' if task == 'ctc' else 'clips'}"
 
 
-def _say_corpus(console: Console, corpus: Corpus) -> None:
+def _say_corpus(console: Console, corpus: Corpus, recipe: Recipe) -> None:
     seconds = sum(corpus.recordings.seconds(row) for row in corpus.manifest)
     dropped = sum(row.action == "dropped" for row in corpus.manifest.ledger)
     console.print(f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger")
+    if recipe.keep_splits is not None:
+        kept = fold_task(recipe, corpus, 0).cut or ()
+        tested, left = sum(row.split == "test" for row in kept), len(corpus.manifest) - len(kept)
+        console.print(f"the test is kept: {tested} utterances; {left} near dev or test are in the ledger")
+    elif not corpus.manifest.splits and recipe.run_folds == (0,) and seconds < _LITTLE:
+        console.print("under two hours, of which one part in five is the test; --cross-validate tests on all of it")
 
 
 def _say_contract(console: Console, contract: TextContract) -> None:

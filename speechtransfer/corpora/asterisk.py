@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from pathlib import Path
 
 from speechtransfer.corpora.contract import Packaged, is_sound, natural, text_fault, walk
 from speechtransfer.errors import DataError
+from speechtransfer.files import read_content
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 
+_MOST_BYTES = 1 << 24  # of a transcript, unpacked: some kilobytes of gzip may hold terabytes
 WORD_FOLDERS = ("digits", "letters", "phonetic")
 
 
@@ -135,8 +138,11 @@ def _lines(root: Path, code: str) -> Iterator[_Line]:
     """The transcript's ``key: text`` lines, its comments and blank lines left out."""
     path = root / f"usr/share/doc/asterisk-core-sounds-{code}/core-sounds-{code}.txt.gz"
     try:
-        content = gzip.decompress(path.read_bytes()).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(read_content(path))) as packed:
+            content = packed.read(_MOST_BYTES).decode("utf-8-sig")
+            if packed.read(1):
+                raise DataError(f"it unpacks to more than {_MOST_BYTES} bytes")
+    except (DataError, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Remove {root} and try again.") from error
     for number, line in enumerate(content.splitlines(), 1):
         key, colon, text = line.partition(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,18 +111,27 @@ def natural(path: Path | str) -> tuple[tuple[int, int, str], ...]:
 def walk(folder: Path) -> list[Path]:
     """All files below a folder in natural order, hidden files and folders left out.
 
+    A link to a folder that holds it leads nowhere new, and is not followed.
+
     Raises:
         DataError: a folder that cannot be listed.
     """
-    files = []
+    return sorted(_walk(folder, frozenset()), key=natural)
+
+
+def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """As ``walk``, in any order, without the folders that lie ``above``."""
     try:
+        inside = above | {folder.resolve()}
         for entry in folder.iterdir():
             if entry.name.startswith("."):
                 continue
-            files += walk(entry) if entry.is_dir() else [entry]
+            if not entry.is_dir():
+                yield entry
+            elif not entry.is_symlink() or entry.resolve() not in inside:
+                yield from _walk(entry, inside)
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}). Check the path.") from error
-    return sorted(files, key=natural)
 
 
 def text_fault(text: str, language: str) -> str | None:

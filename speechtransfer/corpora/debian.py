@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from speechtransfer.corpora.contract import Importer, Packaged
 from speechtransfer.errors import DataError
 from speechtransfer.files import cache_folder
-from speechtransfer.manifest import Manifest
+from speechtransfer.manifest import Manifest, resolve_inside
 
 PREFIX = "debian:"
 _LOOK_SECONDS = 0.2  # how often the size of a download is looked at
@@ -36,7 +36,11 @@ def importer(corpora: Mapping[str, Packaged]) -> Importer:
         corpus = corpora[name]
         if language not in (None, corpus.language):
             raise DataError(f"{data}: its language is {corpus.language}, not {language}. Leave --language out.")
-        return corpus.read(fetch(corpus.packages, cache_folder()))
+        folder = fetch(corpus.packages, cache_folder())
+        manifest = corpus.read(folder)
+        for row in manifest:
+            resolve_inside(str(row.audio), folder, [folder.resolve()], data)
+        return manifest
 
     looks_like = f"a name such as {PREFIX}asterisk-ru, fetched with apt-get"
     return Importer(looks_like, lambda data: data.startswith(PREFIX), load)

@@ -14,6 +14,7 @@ from speechtransfer.corpora.media import Media, plain_path
 from speechtransfer.corpora.spans import Sound, manifest_of
 from speechtransfer.corpora.tiers import Annotation, Tier, choose, holds, transcripts
 from speechtransfer.errors import DataError
+from speechtransfer.files import read_content
 from speechtransfer.manifest import Manifest
 
 _SUFFIX = ".eaf"
@@ -101,9 +102,7 @@ def _elements(file: Path) -> Counter[str]:
     parser.StartDoctypeDeclHandler = refuse
     parser.StartElementHandler = lambda name, _: counts.update((name,))
     try:
-        parser.Parse(file.read_bytes(), True)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
+        parser.Parse(read_content(file), True)
     except DataError:
         raise
     except Exception as error:  # besides what is expat's own, whatever an unknown encoding leads to

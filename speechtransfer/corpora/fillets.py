@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speechtransfer.corpora.contract import Line, Packaged, is_sound, match, text_fault, too_fast, walk
 from speechtransfer.errors import DataError
+from speechtransfer.files import read_content
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 
 
@@ -98,8 +99,8 @@ def _lines(scripts: Path, code: str, root: Path) -> tuple[dict[str, Line], list[
             kind = path.name.removesuffix(ending)
             level = f"share/{_SHARED.get(kind, kind)}"
         try:
-            source = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+            source = read_content(path).decode("utf-8-sig")
+        except (DataError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be read ({error}). Remove {root} and try again.") from error
         where, key, font = "", "", ""
         for name, arguments, number in _calls(source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from speechtransfer.corpora.hub_rows import Part, Place, called, records, told, 
 from speechtransfer.corpora.media import Media
 from speechtransfer.corpora.spans import without_rivals
 from speechtransfer.errors import DataError
-from speechtransfer.files import cache_folder
+from speechtransfer.files import cache_folder, read_text
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 
 PREFIX = "hub:"
@@ -130,6 +131,7 @@ def _saved(folder: Path) -> list[Part]:
     import datasets
 
     try:
+        _refuse_other_places(folder)
         found = datasets.load_from_disk(str(folder.resolve()))
         named = dict(found) if isinstance(found, datasets.DatasetDict) else {"": found}
         for dataset in named.values():
@@ -138,8 +140,23 @@ def _saved(folder: Path) -> list[Part]:
             _part(f"{folder} {split}".strip(), split, dataset.with_format(None), len(dataset))
             for split, dataset in named.items()
         ]
+    except DataError:
+        raise
     except Exception as error:  # it raises whatever a damaged file leads to
         raise DataError(f"{folder}: cannot be read ({told(error)}). Save the data set again.") from error
+
+
+def _refuse_other_places(folder: Path) -> None:
+    """Raise where a saved data set would be read from a pipe, or from files that do not lie in it."""
+    files = walk(folder)
+    if (folder / "dataset_dict.json").is_file():
+        splits = json.loads(read_text(folder / "dataset_dict.json"))["splits"]
+        files += [folder / split / "state.json" for split in splits]
+    for state in [file for file in files if file.name == "state.json" and file.is_file()]:
+        files += [state.parent / one["filename"] for one in json.loads(read_text(state))["_data_files"]]
+    for file in files:
+        if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{file}: is no plain file in {folder}. Save the data set again.")
 
 
 def _part(where: str, split: str, dataset: Any, count: int | None) -> Part:
@@ -161,6 +178,8 @@ def _parquet(path: Path) -> list[Part]:
     from pyarrow import parquet
 
     def part(file: Path) -> Part:
+        if not file.is_file():
+            raise DataError(f"{file}: is no plain file. Get it again.")
         try:
             with parquet.ParquetFile(file) as opened:
                 features = datasets.Features.from_arrow_schema(opened.schema_arrow)

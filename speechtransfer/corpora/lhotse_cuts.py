@@ -21,7 +21,11 @@ from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 _CUTS, _RECORDINGS, _SUPERVISIONS = "cuts", "recordings", "supervisions"
 _FILE = re.compile(rf"(.*?)({_CUTS}|{_RECORDINGS}|{_SUPERVISIONS})(.*)\.jsonl(?:\.gz)?")
 _TYPES = ("MonoCut", "MultiCut", "MixedCut", "PaddingCut")
-_MOST_BYTES, _LONGEST_LINE = 1 << 31, 1 << 24  # unpacked: some kilobytes of gzip may hold terabytes
+_MOST_BYTES, _LONGEST_LINE, _MOST_BLANK = (
+    1 << 31,
+    1 << 24,
+    1 << 16,
+)  # unpacked: some kilobytes of gzip may hold terabytes
 
 _KINDS: Mapping[type, str] = {str: "text", dict: "an object", list: "a list"}
 _T = TypeVar("_T")
@@ -140,16 +144,19 @@ def _pair(file: Path) -> tuple[Path, Path]:
 
 def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Where each line of a file is, and its object."""
-    read = 0
+    if not file.is_file():
+        raise DataError(f"{file}: is no plain file. Name the file that lhotse wrote.")
+    read = blank = 0
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
             number = 0
             while line := lines.readline(_LONGEST_LINE):
                 number, read = number + 1, read + len(line)
                 where = f"{file}:{number}"
-                if len(line) == _LONGEST_LINE or read > _MOST_BYTES:
+                if len(line) == _LONGEST_LINE or read > _MOST_BYTES or blank > _MOST_BLANK:
                     raise DataError(f"{where}: is too long to be a manifest of lhotse's. Split the file.")
                 if not line.strip():
+                    blank += 1
                     continue
                 try:
                     values = json.loads(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     roots = [base, *(Path(root).resolve() for root in audio_roots)]
     by_file: dict[Path, Path] = {}  # a link and what it leads to are one recording
     for path in (path for root in roots for path in walk(root) if is_sound(path)):
-        by_file.setdefault(path.resolve(), path)
+        by_file.setdefault(Path(os.path.realpath(path)), path)
     sounds = list(by_file.values())
     content = "\n".join(read_text_lines(table))
     attempts = [_paired(table, content, separator, sounds) for separator in _separators(table)]
@@ -72,7 +73,15 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
         Utterance(resolve_inside(str(path), base, roots, text.where), text=text.text, language=language)
         for text, path in pairs.found
     ]
-    return Manifest(tuple(rows), (*faults, *pairs.ledger))
+    return Manifest(tuple(rows), (*faults, *_unexplained(pairs, faults)))
+
+
+def _unexplained(pairs: Pairs, faults: Sequence[LedgerRow]) -> list[LedgerRow]:
+    """The ledger of the pairs, without the files whose lines are among the faults: neither is counted twice."""
+    left = [Path(row.audio) for row in pairs.ledger if row.where is None]
+    lines = [Named(row.audio, "", row.where or "") for row in faults]
+    explained = {str(path) for _, path in pair(lines, left).found}
+    return [row for row in pairs.ledger if row.where is not None or row.audio not in explained]
 
 
 def _paired(table: Path, content: str, separator: str, sounds: Sequence[Path]) -> tuple[Pairs, list[LedgerRow]]:

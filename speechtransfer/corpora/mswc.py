@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from speechtransfer.corpora.clips import Clips
 from speechtransfer.corpora.contract import SPLIT_NAMES, Importer
 from speechtransfer.corpora.delimited import Record, read_records
 from speechtransfer.corpora.iso639 import language_of, settle
+from speechtransfer.corpora.media import name_key, plain_path
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance
 
@@ -96,6 +97,9 @@ def _utterance(record: Record, split: str | None, clips: Clips, language: str | 
         audio = clips.find(cells["link"], record.where)
     except DataError as error:
         return f"no sound file: {error}"
+    word = PurePosixPath(plain_path(cells["link"])).parent.name
+    if word and name_key(word) != name_key(audio.parent.name):  # words cut out of one sentence have one file name
+        return f"no sound file: {audio} has its name, but is of another word"
     label = unicodedata.normalize("NFC", cells["word"])
     return Utterance(audio, label=label, speaker=cells["speaker"] or None, language=language, split=split)
 

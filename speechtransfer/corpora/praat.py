@@ -16,7 +16,7 @@ from speechtransfer.corpora.media import Media
 from speechtransfer.corpora.spans import Sound, manifest_of
 from speechtransfer.corpora.tiers import Annotation, Tier, choose, holds, transcripts
 from speechtransfer.errors import DataError
-from speechtransfer.files import write_atomically
+from speechtransfer.files import read_content, write_atomically
 from speechtransfer.manifest import Manifest, Utterance
 
 _SUFFIX = ".textgrid"
@@ -113,10 +113,7 @@ def _text(file: Path) -> str:
     Raises:
         DataError: it cannot be read, is binary, no TextGrid, or neither UTF-8 nor UTF-16.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
+    content = read_content(file)
     if content.startswith(_BINARY):
         raise DataError(f"{file}: is a binary TextGrid. {_RESAVE}")
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, is_sound, walk
 from speechtransfer.errors import DataError
+from speechtransfer.files import read_text
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance, resolve_inside
 
 COLUMNS = {
@@ -90,12 +91,7 @@ def _table(path: Path) -> Path:
 
 def _records(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Where each row stands, and its non-empty values by field of ``COLUMNS``."""
-    try:
-        content = table.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{table}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{table}: is not UTF-8 text ({error}). Save it as 'CSV UTF-8'.") from error
+    content = read_text(table)
     header_line = content.split("\n", 1)[0]
     if table.suffix.lower() == ".tsv":
         reader = csv.reader(io.StringIO(content, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)

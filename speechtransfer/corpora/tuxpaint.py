@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speechtransfer.corpora.contract import Line, Packaged, is_sound, match, text_fault, too_fast, walk
 from speechtransfer.errors import DataError
+from speechtransfer.files import read_content
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 
 PACKAGES = ("tuxpaint-stamps-default",)
@@ -119,8 +120,8 @@ def read_stamps(root: Path, reader: Reader) -> Manifest:
 def _lines(path: Path, code: str, root: Path) -> Iterator[Line]:
     """The lines of one language in a stamp's text file, whose first line is English and has no code."""
     try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_content(path).decode("utf-8-sig")
+    except (DataError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Remove {root} and try again.") from error
     start = f"{code}.utf8="
     for number, line in enumerate(content.splitlines(), 1):
