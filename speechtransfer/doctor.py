@@ -161,7 +161,7 @@ def judge(
     errors += [f"the {name} split would be empty: each of its rows is unusable." for name in sorted(given - left)]
     if not len(kept):
         errors.append("no utterance can be used. The ledger has the reason for each.")
-    whole = {row.audio for row in kept if not row.start and row.end is None}
+    whole = {row.audio for row in kept if row.whole}
     crossing = leaks(kept, lambda row: str(row.audio) if row.audio in whole else row.id)
     errors += [f"{audio} is in the splits {', '.join(names)} at once." for audio, names in crossing.items()]
     return Examined(kept, tuple(errors), _seconds(kept, seconds), said)

@@ -52,9 +52,14 @@ class Utterance:
     confidence: float | None = None
 
     @property
+    def whole(self) -> bool:
+        """Whether it is all of its file."""
+        return self.start is None and self.end is None
+
+    @property
     def id(self) -> str:
         """The audio path with its span: unique in a manifest, the same on every run."""
-        if self.start is None and self.end is None:
+        if self.whole:
             return str(self.audio)
         return f"{self.audio}#{self.start or 0:.9g}-{'' if self.end is None else f'{self.end:.9g}'}"
 

@@ -69,7 +69,7 @@ class Corpus:
     def prompt(self, row: Utterance) -> str:
         """What must not cross splits: the text after the contract; of labels, one and the same sound."""
         if self.task != "ctc":
-            return content_hash(row.audio) if row.start is None and row.end is None else row.id
+            return content_hash(row.audio) if row.whole else row.id
         return self.contract.apply(row.text) if row.text else row.id
 
     def stratum(self, row: Utterance) -> str:
