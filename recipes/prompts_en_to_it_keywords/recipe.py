@@ -2,7 +2,8 @@
 
 Command: speechtransfer mine debian:asterisk-it --run data/sources/enesfrit --out runs/prompts_words/it --words WORDS,
     then as recipes/prompts_en_to_es_keywords
-Expected: not yet run.
+Expected: accuracy 98.6% [97.8, 99.3] of 219 from one recording of each word, and 100.0% [99.6, 100.0] from three,
+    five or ten (whisper-1clip to whisper-10clips).
 """
 
 from dataclasses import replace
