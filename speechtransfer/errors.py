@@ -4,7 +4,7 @@ Every message says what is wrong, where (file, row, key) and what to do about it
 The command line prints the message alone and exits with status 1.
 """
 
-_LONGEST = 3000  # characters of a message: a damaged table may have one field of megabytes
+_LONGEST = 6000  # characters of a message: a damaged table may have one field of megabytes
 
 
 class SpeechTransferError(Exception):

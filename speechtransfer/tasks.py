@@ -261,8 +261,10 @@ def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance], corpus: Cor
     before, after = tuple(learnt), tuple(tested)
     heard, said = {row.speaker for row in before}, {row.speaker for row in after}
     shared = {row.audio for row in before} & {row.audio for row in after}
-    said_before = set(map(corpus.prompt, before)) if corpus.task == "ctc" else set()
-    again = sum(corpus.prompt(row) in said_before for row in after)
+    again = 0
+    if corpus.task == "ctc":
+        said_before = set(map(corpus.prompt, before))
+        again = sum(corpus.prompt(row) in said_before for row in after)
     return (
         *(("speaker-dependent",) if None in heard | said or heard & said else ()),
         *(("recording-dependent",) if shared else ()),

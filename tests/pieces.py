@@ -33,7 +33,7 @@ def text(path: Path, *lines: str) -> None:
 def below(folder: Path, *endings: str) -> list[str]:
     """The files that lie anywhere in a folder, by their paths in it; those whose names end so."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    return [name for name in names if name.endswith(endings or ("",))]
+    return sorted(name for name in names if name.endswith(endings or ("",)))
 
 
 def table(path: Path, delimiter: str) -> list[dict[str, str]]:

@@ -26,7 +26,7 @@ from speechtransfer.manifest import Manifest, read_manifest, write_ledger, write
 
 #: For one corpus of a few kilobytes: far more than any takes, far less than a hang or a bomb would.
 MOST_SECONDS, MOST_BYTES = 60, 1 << 30
-LONGEST_MESSAGE = 4000
+LONGEST_MESSAGE = 7000
 #: Inputs of each sample: quick, and 10,000 in all.
 FEW, MANY = 16, -(-10_000 // len(SAMPLES))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechtransfer.manifest import Utterance
+from speechtransfer.audio import Recordings
+from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.score import error_rate, exact_interval
 from speechtransfer.separation import foretold, shared, told
 
@@ -43,14 +44,15 @@ def test_labels_are_no_prompts_and_one_voice_is_said_once() -> None:
     ],
 )
 def test_speaker_dependence_is_what_a_task_calls_so(voices: tuple[str | None, ...], line: str | None) -> None:
-    from speechtransfer.tasks import _notes
+    from speechtransfer.tasks import Corpus, _notes
 
     rows = [
         row(place, split, voice) for place, split, voice in zip(range(3), ("train", "dev", "test"), voices, strict=True)
     ]
     lines = told(rows, {one.id: one.id for one in rows})[1:]
     assert lines == ([line] if line else [])
-    assert bool(lines) == ("speaker-dependent" in _notes(rows[:2], rows[2:]))
+    corpus = Corpus(Manifest(tuple(rows)), Recordings(16_000), {}, by_speaker=False)
+    assert bool(lines) == ("speaker-dependent" in _notes(rows[:2], rows[2:], corpus))
 
 
 def test_a_split_is_told_by_its_size() -> None:
