@@ -97,7 +97,7 @@ def content_hash(path: str | Path) -> str:
     return _content_hash(file, file.stat().st_mtime_ns if file.is_file() else 0)
 
 
-@lru_cache(maxsize=1 << 16)  # splits, the source's card and its guard all ask for the same recordings
+@lru_cache(maxsize=1 << 20)  # splits, the source's card and its guard all ask for the same recordings
 def _content_hash(path: Path, modified: int) -> str:
     content = Content(probe(path).sample_rate)
     for wave, _ in blocks(path):

@@ -15,6 +15,7 @@ import speechtransfer
 from speechtransfer.align_verb import Align
 from speechtransfer.errors import SpeechTransferError
 from speechtransfer.keyword_verbs import Enrol, Mine, Spot
+from speechtransfer.overrides import gathered
 
 #: Given by place, not by name.
 POSITIONAL = tyro.conf.Positional  # type: ignore[type-arg]
@@ -275,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         VERBS,
         prog="speechtransfer",
         description=speechtransfer.__doc__,
-        args=arguments,
+        args=gathered(sys.argv[1:] if arguments is None else arguments),
         use_underscores=False,
     )
     console = Console(soft_wrap=True, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def refuse_other_run(recipe: Recipe, out: Path, resume: bool) -> None:
     now = as_known(recipe.config(), before, usual)
     budget = {"steps", "minutes"} if recipe.settings.minutes is not None else set()
     changed = [
-        name
+        f"{name} ({json.dumps(old, ensure_ascii=False)})"
         for name, old, new in (
             *((name, before.get(name, usual[name]), now[name]) for name in now if name not in ("settings", "scratch")),
             *(

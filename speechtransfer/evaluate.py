@@ -146,3 +146,21 @@ def refuse_contamination(card: SourceCard, rows: Iterable[Utterance]) -> None:
             f"{len(overlap)} of these recordings, {overlap[0]} among them, were in the training data of "
             f"{card.id}. A figure on them would be worthless: choose other data or another source."
         )
+
+
+def refuse_repeats(learnt: Iterable[Utterance], tested: Iterable[Utterance]) -> None:
+    """What recipes call before training: no sound of a test is one of training under another name.
+
+    Spans of one recording may be of several splits; figures then say so.
+
+    Raises:
+        ContaminationError: such a pair.
+    """
+    known = {content_hash(row.audio): row for row in learnt if row.whole}
+    for row in tested:
+        twin = known.get(content_hash(row.audio)) if row.whole else None
+        if twin is not None:
+            raise ContaminationError(
+                f"{row.id}, a test recording, is the same sound as {twin.id} of {twin.split}: a figure on it would be "
+                "worthless. Take one of them out; speechtransfer check names all such pairs."
+            )

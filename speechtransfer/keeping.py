@@ -25,14 +25,20 @@ def write_splits(folder: Path, manifest: Manifest) -> None:
     """Write down the split of every row; ``audio`` is there for a reader's eye alone.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or is there from other recordings or another cut.
     """
     places = ((row, _place(row)) for row in manifest)
     names = "content", "start", "end"
-    lines = (
+    lines = [
         {"audio": row.audio.name, **dict(zip(names, place, strict=True)), "split": row.split} for row, place in places
-    )
-    write_lines(folder / NAME, lines)
+    ]
+    path = folder / NAME
+    if path.is_file() and read_lines(path) != lines:
+        raise DataError(
+            f"{path}: this training began on other recordings or another cut. Resume it with the same data, or train "
+            "on what there is now with another --out."
+        )
+    write_lines(path, lines)
 
 
 def keep_splits(

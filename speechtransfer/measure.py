@@ -75,7 +75,7 @@ class _Tally:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self.window = 1 << int(0.03 * rate).bit_length()  # 32 to 64 ms
+        self.window = 1 << max(2, int(0.03 * rate).bit_length())  # 32 to 64 ms, four samples at least
         self.hop = self.window // 4
         self.samples = self.clipped = 0
         self.low, self.high = np.inf, -np.inf

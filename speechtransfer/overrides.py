@@ -82,3 +82,16 @@ def _spelt(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)
+
+
+def gathered(arguments: Sequence[str]) -> list[str]:
+    """Values of an option that is given several times behind its first mention: the parser keeps the last alone."""
+    found: dict[str, list[str]] = {"": []}
+    name = ""
+    for one in arguments:
+        if one.startswith("--"):
+            name, given, value = one.partition("=")
+            found.setdefault(name, []).extend([value] if given else [])
+        else:
+            found[name].append(one)
+    return [each for name, values in found.items() for each in ([name, *values] if name else values)]

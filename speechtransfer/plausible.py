@@ -16,6 +16,7 @@ from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
 from speechtransfer.symptoms import Symptom
 from speechtransfer.text import TextContract
+from speechtransfer.unitsettings import UnitSettings
 from speechtransfer.vocabulary import Vocabulary
 
 #: A transcript is doubted whose letters get less of the posterior than the middle one's: so many deviations, and so
@@ -31,7 +32,7 @@ def unspellable(
 ) -> dict[str, str]:
     """Transcripts with more letters, and blanks between equal ones, than the encoder has frames for; why, by id.
 
-    A recogniser cannot learn from such a row, nor ever write it right.
+    A recogniser cannot learn from such a row, nor ever write it right. Letters are the units that ``adapt`` would take.
 
     Args:
         manifest: rows whose texts pass the contract.
@@ -42,7 +43,11 @@ def unspellable(
     Raises:
         PlanError: the encoder's frames are too coarse for letters.
     """
-    objective = Ctc(Vocabulary.from_texts((row.text for row in manifest), contract))
+    if not len(manifest):
+        return {}
+    texts = [contract.apply(row.text or "") for row in manifest]
+    units, _ = UnitSettings("auto").choose(texts, contract, None)
+    objective = Ctc(Vocabulary.from_texts(texts, contract, units))
     objective.attach(encoder.width, encoder.period)
     samples = [round(seconds(row) * encoder.sample_rate) for row in manifest]
     frames = encoder.frame_lengths(torch.tensor(samples, dtype=torch.int64)).tolist()

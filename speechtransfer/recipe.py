@@ -14,7 +14,7 @@ from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.continuing import refuse_other_run
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
-from speechtransfer.evaluate import refuse_contamination
+from speechtransfer.evaluate import refuse_contamination, refuse_repeats
 from speechtransfer.files import read_lines
 from speechtransfer.keeping import write_splits
 from speechtransfer.manifest import write_ledger
@@ -229,13 +229,15 @@ def run(
         folds = (0,)
     numbers = [draw * recipe.folds + fold for draw in range(recipe.draws) for fold in folds]
     tasks = {number: fold_task(recipe, corpus, number) for number in numbers}
-    for test in (rows for task in tasks.values() for rows in task.tests.values()):
-        refuse_contamination(encoder.card, test)
+    for task in tasks.values():
+        tested = [row for rows in task.tests.values() for row in rows]
+        refuse_contamination(encoder.card, tested)
+        refuse_repeats((*task.manifest.split("train"), *task.manifest.split("dev")), tested)
     write_json(out / "recipe.json", {**recipe.config(), "commit": commit})
     folders = {fold: out if len(tasks) == 1 else out / "folds" / str(fold) for fold in tasks}
     outcomes = []
     for fold, task in tasks.items():
-        if task.cut is not None:
+        if task.cut is not None and not (folders[fold] / "metrics.json").is_file():
             write_splits(folders[fold], task.cut)
         settings = _seeded(recipe, fold)
         outcomes.append(run_trial(folders[fold], encoder, task, recipe.transfer, settings, resume))

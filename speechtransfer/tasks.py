@@ -17,7 +17,7 @@ from speechtransfer.corpora.prose import Prose, read_prose
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.keeping import keep_splits
-from speechtransfer.manifest import LedgerRow, Manifest, Utterance
+from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance
 from speechtransfer.objectives import Classify, Contrast, Distil, Objective, Regress, Sum
 from speechtransfer.pronunciation import Phones
 from speechtransfer.recognition import ALL, output_layers
@@ -213,7 +213,14 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:
     if recipe.keep_splits is not None:
-        return keep_splits(corpus.manifest, Path(recipe.keep_splits), corpus.prompt, corpus.by_speaker, corpus.by_file)
+        run = Path(recipe.keep_splits)
+        as_before = keep_splits(corpus.manifest, run, corpus.prompt, corpus.by_speaker, corpus.by_file)
+        if missing := [name for name in SPLITS if name not in as_before.splits]:
+            raise DataError(
+                f"{run}: beside its test no row is left for {', '.join(missing)}: all others share a prompt, a "
+                "recording or a speaker with it. Give the split_by that it was cut with, or leave --keep-splits out."
+            )
+        return as_before
     groups = group_count(corpus.manifest, corpus.prompt, corpus.by_speaker, corpus.by_file)
     if groups < _FEWEST_GROUPS:
         kept = "speakers" if corpus.by_speaker else "recordings or prompts"

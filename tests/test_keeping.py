@@ -88,6 +88,33 @@ def test_a_run_writes_its_splits_and_a_larger_corpus_keeps_its_test(
     assert (tmp_path / "again" / NAME).is_file(), "the next run may keep them again"
 
 
+def test_a_finished_run_keeps_what_it_wrote_and_one_begun_refuses_other_data(
+    tmp_path: Path, tiny: Callable[..., Conformer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    run(recipe(corpus(tmp_path / "speech", range(30))), tmp_path / "run", tiny())
+    written = (tmp_path / "run" / NAME).read_bytes()
+    larger = recipe(corpus(tmp_path / "speech", range(60)))
+    run(larger, tmp_path / "run", tiny(), resume=True)
+    assert (tmp_path / "run" / NAME).read_bytes() == written
+    (tmp_path / "run" / "metrics.json").unlink()
+    with pytest.raises(DataError, match="began on other recordings or another cut"):
+        run(larger, tmp_path / "run", tiny(), resume=True)
+
+
+def test_where_all_that_is_new_is_near_the_test_the_cut_is_what_to_look_at(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.wav", np.random.default_rng(0).uniform(-0.3, 0.3, 10 * RATE), RATE)
+    spans = [Utterance(tmp_path / "one.wav", n / 2, (n + 1) / 2, text="a" * (n + 1)) for n in range(20)]
+    write_manifest(tmp_path / "all.jsonl", Manifest(tuple(spans)))
+    made = recipe(str(tmp_path / "all.jsonl"), split_by="span")
+    (tmp_path / "run").mkdir()
+    write_splits(tmp_path / "run", cut(made))
+    again = replace(made, keep_splits=str(tmp_path / "run"))
+    assert {row.id for row in cut(again).split("test")} == {row.id for row in cut(made).split("test")}
+    with pytest.raises(DataError, match=r"no row is left for .*train.*Give the split_by"):
+        cut(replace(again, split_by="auto"))
+
+
 def test_what_is_new_and_near_the_test_is_in_the_ledger(tmp_path: Path) -> None:
     before, folder = earlier(tmp_path)
     prompts = {row.text: row.split for row in before}

@@ -111,3 +111,9 @@ def test_a_damaged_file_is_refused_as_by_the_reader(tmp_path: Path) -> None:
     with pytest.raises(AudioError) as measured:
         measure(path)
     assert str(path) in str(measured.value) and type(read.value) is type(measured.value)
+
+
+@pytest.mark.parametrize("rate", [1, 50, 66, 67])
+def test_sound_of_a_damaged_header_is_measured_all_the_same(tmp_path: Path, rate: int) -> None:
+    found = measure(written(tmp_path / "a.wav", noise(3, rate=50), rate))
+    assert found.sample_rate == rate and 0 <= found.bandwidth <= rate / 2

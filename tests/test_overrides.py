@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from speechtransfer.errors import SettingsError
-from speechtransfer.overrides import keys, override
+from speechtransfer.overrides import gathered, keys, override
 from speechtransfer.recipe import Recipe
 
 
@@ -120,3 +120,16 @@ def test_what_is_listed_can_be_set() -> None:
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         if isinstance(value, str | int | float | bool | None) or name in ("data", "settings.batches.speeds"):
             assert override(recipe, [f"{name}={text}"]) == recipe, name
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("adapt DATA --set a=1 --seed 3 --set b=2", "adapt DATA --set a=1 b=2 --seed 3"),
+        ("check --audio-root=A --audio-root B DATA", "check --audio-root A B DATA"),
+        ("spot RUN - --raw 16000", "spot RUN - --raw 16000"),
+        ("adapt DATA --seed 1 --seed 2", "adapt DATA --seed 1 2"),  # which the parser refuses
+    ],
+)
+def test_an_option_given_twice_has_all_its_values(given: str, wanted: str) -> None:
+    assert gathered(given.split()) == wanted.split()

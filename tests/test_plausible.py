@@ -72,6 +72,17 @@ def test_a_transcript_needs_a_frame_a_letter_and_a_blank_between_equal_ones(tiny
     assert found["/aabbaabb.wav"] == "label longer than its audio: 12 frames needed, 10 there"
 
 
+def test_letters_with_marks_of_their_own_are_counted_as_adapt_would(tiny: Callable[..., Encoder]) -> None:
+    """Ten clusters of two characters each fit ten frames."""
+    rows = Manifest(tuple(Utterance(Path(f"/{place}.wav"), text="\u0915\u093f\u0932\u0940" * 2) for place in range(40)))
+    assert unspellable(rows, lambda row: 0.16 + 1 / RATE, tiny(), TextContract()) == {}
+    assert len(unspellable(rows, lambda row: 0.12, tiny(), TextContract())) == 40
+
+
+def test_of_no_transcript_none_is_too_long(tiny: Callable[..., Encoder]) -> None:
+    assert unspellable(Manifest(()), lambda row: 1.0, tiny(), TextContract()) == {}
+
+
 def test_an_encoder_of_pictures_cannot_spell(tiny: Callable[..., Encoder]) -> None:
     encoder = tiny()
     encoder.period = 0.32

@@ -90,7 +90,10 @@ def _at_stride(
     lost = set(before.splits) - set(kept.splits) if len(kept) else {"train"}
     errors = [f"{source}: has frames enough for no utterance of {name}." for name in sorted(lost) if len(before)]
     doubts = [Symptom(row.id, "more letters than frames", reasons[row.id]) for row in kept if row.id in reasons]
-    return replace(examined, manifest=kept, errors=(*examined.errors, *errors)), doubts
+    seconds = dict.fromkeys(examined.seconds, 0.0)
+    for row in kept:
+        seconds[row.split or "all"] += measured[row.id].seconds
+    return replace(examined, manifest=kept, seconds=seconds, errors=(*examined.errors, *errors)), doubts
 
 
 def _tell(console: Console, examined: Examined, doubts: Sequence[Symptom], notes: Sequence[str]) -> None:
