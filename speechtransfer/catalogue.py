@@ -106,6 +106,7 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         contract=replace(recipe.contract, marks="keep"),  # English has none to strip
         units=UnitSettings(),  # those of another language's writing are not in English
         tests={},
+        keep_splits=None,
         train_minutes=None,
         train_clips=None,
         draws=1,

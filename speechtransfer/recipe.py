@@ -179,6 +179,8 @@ class Recipe:
     def trainings(self) -> float:
         """How much is trained in all, in units of one fold's transfer: the folds, the search, the baselines."""
         folds = self.draws * (self.folds if self.run_folds is None else len(self.run_folds))
+        if self.keep_splits is not None:
+            folds = self.draws
         scratch = self.scratch
         searched = len(scratch.rates) * scratch.search if len(scratch.rates) > 1 else 0.0
         return folds + (searched + min(folds, scratch.folds) * scratch.factor if scratch.folds else 0.0)

@@ -253,6 +253,18 @@ def test_the_verb_writes_a_corpus(
     assert (status, "is not empty" in said) == (1, True)
 
 
+def test_where_no_line_is_sure_the_status_says_so(
+    verb: Callable[..., tuple[int, str]], story: Callable[..., tuple[Path, list]], tmp_path: Path
+) -> None:
+    audio, _ = story(SAID[:2])
+    (tmp_path / "story.txt").write_text("\n".join(SAID[:2]))
+    status, said = verb(
+        "align", "run", audio, tmp_path / "story.txt", "--out", tmp_path / "out", "--least-confidence", 1
+    )
+    assert (status, "no line is sure enough" in said, "adapt" in said) == (1, True, False)
+    assert len(read_lines(tmp_path / "out" / "ledger.jsonl")) == 2
+
+
 def test_the_verb_refuses_with_one_message(
     verb: Callable[..., tuple[int, str]], story: Callable[..., tuple[Path, list]], tmp_path: Path
 ) -> None:

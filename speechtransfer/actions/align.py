@@ -24,7 +24,7 @@ _LONG = 30.0
 
 
 def align(console: Console, request: Align) -> int:
-    """Write ``manifest.jsonl``, a TextGrid, a page of doubtful lines, and the ledger of those that were dropped."""
+    """Write ``manifest.jsonl``, a TextGrid, a page of doubtful lines, and the ledger; status 1 if no line is left."""
     out = request.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError(f"{out}: is not empty. Choose another --out; nothing was changed.")
@@ -36,7 +36,7 @@ def align(console: Console, request: Align) -> int:
     write_doubts(out / "segments.html", done)
     write_manifest(out / "manifest.jsonl", done.manifest)
     _tell(console, request, done, len(lines))
-    return 0
+    return 0 if done.segments else 1
 
 
 def _tell(console: Console, request: Align, done: Segmentation, given: int) -> None:
@@ -54,6 +54,9 @@ def _tell(console: Console, request: Align, done: Segmentation, given: int) -> N
     if long := sum(length > _LONG for length in lengths):
         advice = "" if request.by == "sentences" else "; --by sentences cuts them, or a new line where you want one"
         console.print(f"{long} are longer than {_LONG:g} s{advice}")
+    if not lengths:
+        console.print(f"{request.out}: no line is sure enough; look at segments.html, or lower --least-confidence")
+        return
     where = f"{request.out} --audio-root {shlex.quote(str(request.audio.parent))}"
     console.print(
         f"{request.out}: look at segments.html, then check {where}, and adapt {where} --set split_by=span",
