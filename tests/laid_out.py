@@ -58,8 +58,9 @@ def common_voice(folder: Path) -> None:
         "other": (("eva", "o1", "Labda"), ("anna", "t2", "Karibu sana")),
     }
     for name, rows in tables.items():
-        lines = [f"{speaker}\t{clip}.mp3\t{said}\t2\t0\tsw" for speaker, clip, said in rows]
-        text(folder / f"{name}.tsv", "client_id\tpath\tsentence\tup_votes\tdown_votes\tlocale", *lines)
+        lines = [f"{speaker}\t{clip}.mp3\t{said}\t2\t0\ttwenties\tfemale\t\t\tsw\t" for speaker, clip, said in rows]
+        header = "client_id path sentence up_votes down_votes age gender accents variant locale segment"
+        text(folder / f"{name}.tsv", header.replace(" ", "\t"), *lines)
     sounds(folder / "clips", "t1 t2 d1 e1 v1 v2 v3 i1 i2 o1 stray", ".mp3")
 
 
