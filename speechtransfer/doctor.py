@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,6 +51,12 @@ class Examined:
     errors: tuple[str, ...]
     seconds: dict[str, float]
     said: dict[str, str]
+
+    @property
+    def sizes(self) -> list[tuple[str, int, float]]:
+        """Name, utterances and minutes of each split."""
+        counts = Counter(row.split or "all" for row in self.manifest)
+        return [(name, counts[name], total / 60) for name, total in self.seconds.items()]
 
 
 def unusable_audio(recordings: Sound, utterance: Utterance) -> str | None:
@@ -164,7 +171,7 @@ def judge(
     whole = {row.audio for row in kept if row.whole}
     crossing = leaks(kept, lambda row: str(row.audio) if row.audio in whole else row.id)
     errors += [f"{audio} is in the splits {', '.join(names)} at once." for audio, names in crossing.items()]
-    return Examined(kept, tuple(errors), _seconds(kept, seconds), said)
+    return Examined(kept, tuple(errors), seconds_by_split(kept, seconds), said)
 
 
 def _lost_from_a_test(row: LedgerRow) -> bool:
@@ -183,7 +190,8 @@ def _unusable_field(row: Utterance, field: str) -> str | None:
     return None
 
 
-def _seconds(rows: Iterable[Utterance], seconds: Callable[[Utterance], float]) -> dict[str, float]:
+def seconds_by_split(rows: Iterable[Utterance], seconds: Callable[[Utterance], float]) -> dict[str, float]:
+    """Seconds of sound of each split; ``all`` where rows have none."""
     totals: dict[str, float] = {}
     for row in rows:
         name = row.split or "all"

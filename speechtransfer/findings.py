@@ -15,7 +15,7 @@ from speechtransfer.files import write_atomically
 from speechtransfer.manifest import Utterance, ledger_counts
 from speechtransfer.measure import Measured
 from speechtransfer.pictures import INK, LINES, SAMPLE_RATE, Html, canvas, page, spectrogram, svg, table, wrapped
-from speechtransfer.symptoms import Symptom
+from speechtransfer.symptoms import Symptom, by_kind, by_utterance
 
 #: Utterances shown, of each kind of doubt, and speakers with a bar of their own.
 _MOST, _OF_A_KIND, _SPEAKERS = 24, 3, 20
@@ -66,21 +66,16 @@ def _verdict(findings: Findings) -> str:
     doubtful = len({one.id for one in findings.doubts})
     dropped = sum(row.action == "dropped" for row in examined.manifest.ledger)
     told = f"{len(rows) - doubtful} utterances are in order, {doubtful} doubtful, {dropped} cannot be used."
-    counts = Counter(row.split or "all" for row in rows)
-    seconds = ((name, counts[name], f"{total / 60:.1f}") for name, total in examined.seconds.items())
+    sizes = ((name, count, f"{minutes:.1f}") for name, count, minutes in examined.sizes)
     errors = "".join(wrapped("p", f"error: {error}", "note") for error in examined.errors[:_MOST])
     if len(examined.errors) > _MOST:
         errors += wrapped("p", f"... and {len(examined.errors) - _MOST} errors more", "note")
     notes = "".join(wrapped("p", note) for note in findings.notes)
-    return wrapped("p", told, "verdict") + errors + table(("split", "utterances", "minutes"), seconds) + notes
+    return wrapped("p", told, "verdict") + errors + table(("split", "utterances", "minutes"), sizes) + notes
 
 
 def _doubts(doubts: Sequence[Symptom]) -> str:
-    firsts = {one.kind: one for one in reversed(doubts)}
-    rows = [
-        (kind, count, f"{firsts[kind].detail} ({Path(firsts[kind].id).name})")
-        for kind, count in Counter(one.kind for one in doubts).most_common()
-    ]
+    rows = [(first.kind, count, f"{first.detail} ({Path(first.id).name})") for first, count in by_kind(doubts)]
     return table(("what", "utterances", "such as"), rows) if rows else ""
 
 
@@ -155,9 +150,7 @@ def _examples(findings: Findings) -> str:
 
 def worst(doubts: Iterable[Symptom], most: int = _MOST, of_a_kind: int = _OF_A_KIND) -> dict[str, list[Symptom]]:
     """Doubts by utterance: first those with most kinds of them, and of each kind a few."""
-    by_row: dict[str, list[Symptom]] = defaultdict(list)
-    for one in doubts:
-        by_row[one.id].append(one)
+    by_row = by_utterance(doubts)
     shown: Counter[str] = Counter()
     chosen: dict[str, list[Symptom]] = {}
     for name in sorted(by_row, key=lambda name: -len({one.kind for one in by_row[name]})):

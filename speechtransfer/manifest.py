@@ -176,7 +176,7 @@ def read_manifest(path: str | Path, audio_roots: Sequence[str | Path] = ()) -> M
     path = Path(path)
     lines = read_text_lines(path)
     base = path.parent.resolve()
-    roots = [base, *(Path(root).resolve() for root in audio_roots)]
+    roots = readable(base, audio_roots)
     rows = []
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
@@ -220,6 +220,11 @@ def _parse_row(line: str, where: str, base: Path, roots: Sequence[Path]) -> Utte
         raise DataError(f"{where}: 'confidence' must be from 0 to 1, not {values['confidence']}.")
     values["audio"] = resolve_inside(values["audio"], base, roots, where)
     return Utterance(**values)
+
+
+def readable(base: Path, audio_roots: Iterable[str | Path]) -> list[Path]:
+    """The folders that sound may lie in, links followed: the data's own (resolved already) and those named."""
+    return [base, *(Path(root).resolve() for root in audio_roots)]
 
 
 def resolve_inside(audio: str, base: Path, roots: Sequence[Path], where: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from speechtransfer.manifest import Utterance
 from speechtransfer.score import exact_interval
@@ -84,9 +84,14 @@ def _lines(name: str, rows: Sequence[Utterance], said: Mapping[str, str]) -> Ite
     if said:
         size, sure = f"{lengths.total()} characters in {len(lengths)} prompts", "of about"
     yield f"{name}: {size}: an error rate of {_RATE:.0%} would have a 95% interval {sure} {low:.1%} to {high:.1%}"
-    learnt = {row.speaker for row in rows if row.split in _LEARNT}
-    speakers = {row.speaker for row in tested}
-    if None in learnt | speakers:
-        yield f"{name}: speaker-dependent, since some of its rows, or of train and dev, name no speaker"
-    elif common := learnt & speakers:
-        yield f"{name}: speaker-dependent, since train or dev has {len(common)} of its {len(speakers)} speakers"
+    if why := speaker_dependent((row for row in rows if row.split in _LEARNT), tested):
+        yield f"{name}: speaker-dependent, since {why}"
+
+
+def speaker_dependent(learnt: Iterable[Utterance], tested: Iterable[Utterance]) -> str | None:
+    """Why a test's speakers may be those of training; None where every speaker is known and none is on both sides."""
+    before, speakers = {row.speaker for row in learnt}, {row.speaker for row in tested}
+    if None in before | speakers:
+        return "some of its rows, or of train and dev, name no speaker"
+    common = before & speakers
+    return f"train or dev has {len(common)} of its {len(speakers)} speakers" if common else None

@@ -41,6 +41,20 @@ class Symptom:
     detail: str
 
 
+def by_kind(symptoms: Sequence[Symptom]) -> list[tuple[Symptom, int]]:
+    """The first of each kind and how many there are, the most frequent kind first."""
+    firsts = {one.kind: one for one in reversed(symptoms)}
+    return [(firsts[kind], count) for kind, count in Counter(one.kind for one in symptoms).most_common()]
+
+
+def by_utterance(symptoms: Iterable[Symptom]) -> dict[str, list[Symptom]]:
+    """All of an utterance together, by its id."""
+    found: dict[str, list[Symptom]] = {}
+    for one in symptoms:
+        found.setdefault(one.id, []).append(one)
+    return found
+
+
 def written(rows: Sequence[Utterance]) -> list[Symptom]:
     """What is odd in how the transcripts are written, each measured by the corpus as a whole."""
     texts = [(row, row.text) for row in rows if row.text]

@@ -21,6 +21,7 @@ from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance
 from speechtransfer.objectives import Classify, Contrast, Distil, Objective, Regress, Sum
 from speechtransfer.pronunciation import Phones
 from speechtransfer.recognition import ALL, output_layers
+from speechtransfer.separation import speaker_dependent
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds
 from speechtransfer.spotting import Keywords, spotting
@@ -266,14 +267,13 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
 def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance], corpus: Corpus) -> tuple[str, ...]:
     """What test and training share that other speech would not: speakers, unless all are known, recordings, prompts."""
     before, after = tuple(learnt), tuple(tested)
-    heard, said = {row.speaker for row in before}, {row.speaker for row in after}
     shared = {row.audio for row in before} & {row.audio for row in after}
     again = 0
     if corpus.task == "ctc":
         said_before = set(map(corpus.prompt, before))
         again = sum(corpus.prompt(row) in said_before for row in after)
     return (
-        *(("speaker-dependent",) if None in heard | said or heard & said else ()),
+        *(("speaker-dependent",) if speaker_dependent(before, after) else ()),
         *(("recording-dependent",) if shared else ()),
         *(("prompt-dependent",) if again > _FEW_PROMPTS * len(after) else ()),
     )

@@ -139,7 +139,7 @@ class Vocabulary:
         for normal in map(self.contract.apply, texts):
             for number, word in enumerate(normal.split(" ")):
                 try:
-                    pieces = [*([self.units.boundary] if number and self.units.boundary else []), *self.units.cut(word)]
+                    pieces = _cut_word(number, word, self.units)
                 except TextError:
                     pieces = [word]
                 found.update(piece for piece in pieces if piece not in self._positions)
@@ -178,9 +178,9 @@ class Vocabulary:
 
 def _cut(normal: str, units: Units) -> list[str]:
     """The units of a whole text, those between words among them."""
-    pieces: list[str] = []
-    for number, word in enumerate(normal.split(" ")):
-        if number and units.boundary:
-            pieces.append(units.boundary)
-        pieces += units.cut(word)
-    return pieces
+    return [piece for number, word in enumerate(normal.split(" ")) for piece in _cut_word(number, word, units)]
+
+
+def _cut_word(number: int, word: str, units: Units) -> list[str]:
+    """The units of a text's word number ``number``, behind the one that parts it from the last."""
+    return [*([units.boundary] if number and units.boundary else []), *units.cut(word)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,14 @@ from rich.table import Table
 
 from speechtransfer.corpora import detect
 from speechtransfer.corpora import load as load_corpus
-from speechtransfer.doctor import Examined, judge, listen
+from speechtransfer.doctor import Examined, judge, listen, seconds_by_split
 from speechtransfer.errors import SettingsError
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import Manifest, Utterance, ledger_counts
 from speechtransfer.measure import Measured
 from speechtransfer.separation import shared, told
 from speechtransfer.soundness import FEWEST, crossing, sounded
-from speechtransfer.symptoms import Symptom, paired, written
+from speechtransfer.symptoms import Symptom, by_kind, by_utterance, paired, written
 from speechtransfer.text import TextContract
 from speechtransfer.textsettings import usual_contract
 
@@ -90,36 +89,30 @@ def _at_stride(
     lost = set(before.splits) - set(kept.splits) if len(kept) else {"train"}
     errors = [f"{source}: has frames enough for no utterance of {name}." for name in sorted(lost) if len(before)]
     doubts = [Symptom(row.id, "more letters than frames", reasons[row.id]) for row in kept if row.id in reasons]
-    seconds = dict.fromkeys(examined.seconds, 0.0)
-    for row in kept:
-        seconds[row.split or "all"] += measured[row.id].seconds
+    seconds = dict.fromkeys(examined.seconds, 0.0) | seconds_by_split(kept, lambda row: measured[row.id].seconds)
     return replace(examined, manifest=kept, seconds=seconds, errors=(*examined.errors, *errors)), doubts
 
 
 def _tell(console: Console, examined: Examined, doubts: Sequence[Symptom], notes: Sequence[str]) -> None:
     table = Table("split", "utterances", "minutes")
-    for name, seconds in examined.seconds.items():
-        count = sum((row.split or "all") == name for row in examined.manifest)
-        table.add_row(name, str(count), f"{seconds / 60:.1f}")
+    for name, count, minutes in examined.sizes:
+        table.add_row(name, str(count), f"{minutes:.1f}")
     console.print(table)
     for note in notes:
         console.print(escape(note))
     for reason, count in ledger_counts(examined.manifest.ledger).items():
         console.print(f"{count:6d}  {escape(reason)}")
-    firsts = {one.kind: one for one in reversed(doubts)}
-    for kind, count in Counter(one.kind for one in doubts).most_common():
-        first = firsts[kind]
-        console.print(f"{count:6d}  doubtful: {escape(f'{kind}, such as {first.detail} ({Path(first.id).name})')}")
+    for first, count in by_kind(doubts):
+        told = f"{first.kind}, such as {first.detail} ({Path(first.id).name})"
+        console.print(f"{count:6d}  doubtful: {escape(told)}")
     for error in examined.errors:
         console.print(f"error: {escape(error)}", style="bold red")
 
 
 def _verdicts(manifest: Manifest, doubts: Sequence[Symptom]) -> list[dict[str, Any]]:
     """One for each utterance that the corpus holds, used or not."""
-    by_row: dict[str, list[Symptom]] = defaultdict(list)
-    for one in doubts:
-        by_row[one.id].append(one)
-    verdicts = [_verdict(row, by_row[row.id]) for row in manifest]
+    by_row = by_utterance(doubts)
+    verdicts = [_verdict(row, by_row.get(row.id, [])) for row in manifest]
     return verdicts + [
         {"verdict": "drop" if row.action == "dropped" else "warn", **_plain(row)} for row in manifest.ledger
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speechtransfer.corpora.contract import Importer, is_sound, walk
 from speechtransfer.errors import DataError
-from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance, resolve_inside
+from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance, readable, resolve_inside
 
 
 def recognises(data: str) -> bool:
@@ -38,7 +38,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     if not Path(data).is_dir():
         raise DataError(f"{data}: is not a folder. Class folders are FOLDER/<label>/*.wav.")
     base = Path(data).resolve()
-    roots = [base, *(Path(root).resolve() for root in audio_roots)]
+    roots = readable(base, audio_roots)
     split_layout = _is_split(base)
     rows, ledger = [], []
     for path in walk(base):

@@ -13,7 +13,7 @@ from speechtransfer.corpora.contract import Importer, is_sound, walk
 from speechtransfer.corpora.pairing import Named, Pairs, pair
 from speechtransfer.errors import DataError
 from speechtransfer.files import read_text_lines
-from speechtransfer.manifest import LedgerRow, Manifest, Utterance, resolve_inside
+from speechtransfer.manifest import LedgerRow, Manifest, Utterance, readable, resolve_inside
 
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _SEPARATORS = ("\t", "|", ";", ",", " ")
@@ -54,7 +54,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     if _names_columns(table):
         return tables.load(str(table), audio_roots, language)
     base = table.parent.resolve()
-    roots = [base, *(Path(root).resolve() for root in audio_roots)]
+    roots = readable(base, audio_roots)
     by_file: dict[Path, Path] = {}  # a link and what it leads to are one recording
     for path in (path for root in roots for path in walk(root) if is_sound(path)):
         by_file.setdefault(Path(os.path.realpath(path)), path)

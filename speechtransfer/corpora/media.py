@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from speechtransfer.corpora.contract import is_sound, walk
 from speechtransfer.errors import DataError
-from speechtransfer.manifest import resolve_inside
+from speechtransfer.manifest import readable, resolve_inside
 
 
 class Media:
@@ -24,7 +24,7 @@ class Media:
 
     def __init__(self, base: Path, audio_roots: Sequence[str | Path] = ()) -> None:
         self.base = base.resolve()
-        self.roots = [self.base, *(Path(root).resolve() for root in audio_roots)]
+        self.roots = readable(self.base, audio_roots)
         self._named: dict[str, list[Path]] | None = None
         self._stems: dict[str, list[Path]] | None = None
 

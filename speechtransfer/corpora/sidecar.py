@@ -9,7 +9,7 @@ from pathlib import Path
 from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, is_sound, walk
 from speechtransfer.errors import DataError
 from speechtransfer.files import read_text_lines
-from speechtransfer.manifest import LedgerRow, Manifest, Utterance, resolve_inside
+from speechtransfer.manifest import LedgerRow, Manifest, Utterance, readable, resolve_inside
 
 _SUFFIX = ".txt"
 
@@ -41,7 +41,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     base = Path(data).resolve()
     if not base.is_dir():
         raise DataError(f"{data}: is not a folder.")
-    roots = [base, *(Path(root).resolve() for root in audio_roots)]
+    roots = readable(base, audio_roots)
     sounds, texts = defaultdict(list), {}
     for path in walk(base):
         if is_sound(path):

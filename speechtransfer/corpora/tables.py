@@ -12,7 +12,7 @@ from pathlib import Path
 from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, is_sound, walk
 from speechtransfer.errors import DataError
 from speechtransfer.files import read_text
-from speechtransfer.manifest import LedgerRow, Manifest, Utterance, resolve_inside
+from speechtransfer.manifest import LedgerRow, Manifest, Utterance, readable, resolve_inside
 
 COLUMNS = {
     "audio": ("file_name", "audio", "path", "file"),
@@ -56,7 +56,7 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     """
     table = _table(Path(data))
     base = table.parent.resolve()
-    roots = [base, *(Path(root).resolve() for root in audio_roots)]
+    roots = readable(base, audio_roots)
     rows: list[Utterance] = []
     ledger: list[LedgerRow] = []
     named: set[Path] = set()
