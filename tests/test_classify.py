@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
+import framed
 import pytest
 import torch
+from framed import LENGTHS, batch, row
 
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError, SettingsError
-from speechtransfer.frames import Batch, Frames, pad
-from speechtransfer.manifest import Utterance
+from speechtransfer.frames import Batch, Frames
 from speechtransfer.objectives import KINDS, Classify, Prediction
 
 LABELS = ("no", "stop", "yes")
-LENGTHS = (9, 4, 1)
 
 
 def attached(**values: Any) -> Classify:
@@ -28,20 +27,9 @@ def attached(**values: Any) -> Classify:
 
 
 def frames(padding: float = 0.0) -> Frames:
-    pieces = [torch.randn(length, 6, generator=torch.Generator().manual_seed(length)) for length in LENGTHS]
-    values, lengths = pad(pieces)
-    for item, length in enumerate(LENGTHS):
-        values[item, length:] = padding
-    return Frames(values.requires_grad_(), lengths, 0.02)
-
-
-def batch(*labels: str | None, weight: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Batch:
-    ids = tuple(f"u{index}" for index in range(len(labels)))
-    return Batch(torch.zeros(3, 1), torch.ones(3, dtype=torch.int64), ids, torch.tensor(weight), {"label": labels})
-
-
-def row(label: str | None, name: str = "a.wav", speaker: str | None = None) -> Utterance:
-    return Utterance(Path("/sound") / name, label=label, speaker=speaker)
+    made = framed.frames(padding)
+    made.values.requires_grad_()
+    return made
 
 
 def naive(objective: Classify, item: int) -> list[float]:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from clips import tone
+from framed import LENGTHS, batch, frames, row
 
 from speechtransfer.checkpoint import load
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.evaluate import predict
-from speechtransfer.frames import Batch, Frames, pad
+from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.objectives import KINDS, Regress
 from speechtransfer.objectives.regress import Scale, as_grade
@@ -24,31 +25,12 @@ from speechtransfer.recipe import Scratch, run
 from speechtransfer.score import Estimate, Transcription, score_grades
 from speechtransfer.verdict import judge
 
-LENGTHS = (9, 4, 1)
-
 
 def attached(**values: Any) -> Regress:
     torch.manual_seed(0)
     objective = Regress(Scale(3.0, 2.0), **{"dropout": 0.0, **values})
     objective.attach(6, 0.02)
     return objective.eval()
-
-
-def frames(padding: float = 0.0) -> Frames:
-    pieces = [torch.randn(length, 6, generator=torch.Generator().manual_seed(length)) for length in LENGTHS]
-    values, lengths = pad(pieces)
-    for item, length in enumerate(LENGTHS):
-        values[item, length:] = padding
-    return Frames(values, lengths, 0.02)
-
-
-def batch(*labels: str | None, weight: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Batch:
-    ids = tuple(f"u{index}" for index in range(len(labels)))
-    return Batch(torch.zeros(3, 1), torch.ones(3, dtype=torch.int64), ids, torch.tensor(weight), {"label": labels})
-
-
-def row(label: str | None, name: str = "a.wav", speaker: str | None = None) -> Utterance:
-    return Utterance(Path("/sound") / name, label=label, speaker=speaker)
 
 
 def test_the_loss_is_the_weighted_mean_squared_error_in_spreads() -> None:
