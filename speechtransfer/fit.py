@@ -177,9 +177,14 @@ def forecast(model: Model, plan: Plan, train: Manifest, dev: Manifest, settings:
     step, scoring = run.timed()
     steps = run.steps()
     values = sum(parameter.numel() for parameter in model.parameters())
-    moments = 2 if settings.optimizer == "adamw" else 1
-    memory = 4 * (2 * values + (1 + moments) * plan.trainable)
-    disk = 4 * (3 * values + moments * plan.trainable)
+    single = settings.optimizer == "sgd"
+    moments = sum(
+        value.numel() * (1 if single or group["muon"] else 2)
+        for group in run.optimizer.param_groups
+        for value in group["params"]
+    )
+    memory = 4 * (2 * values + plan.trainable + moments)
+    disk = 4 * (3 * values + moments)
     return Forecast(steps, steps * step + scoring, memory / 1e6, disk / 1e6)
 
 

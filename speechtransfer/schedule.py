@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -12,7 +12,11 @@ from torch import Tensor
 from speechtransfer.batches import BatchSettings
 from speechtransfer.errors import SettingsError
 from speechtransfer.model import Model
+from speechtransfer.muon import MuonAdamW
 from speechtransfer.transfer import Plan
+
+#: Of AdamW: the second moment forgets sooner than by default, for trainings of a thousand steps.
+_BETAS = (0.9, 0.98)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class FitSettings:
         epochs: passes over the training split; given, it decides ``steps``.
         minutes: budget of training time; given, it decides ``steps`` before the first of them.
         lr: the peak learning rate, which each rule's scale multiplies.
-        optimizer: ``adamw``, or ``sgd`` with momentum.
+        optimizer: ``adamw``; ``muon`` on the encoder's matrices with AdamW on all else; or ``sgd`` with momentum.
         momentum: of SGD.
         weight_decay: on matrices and kernels; norms and biases have none.
         warmup: share of the steps over which the rate rises from zero.
@@ -70,7 +74,7 @@ class FitSettings:
     epochs: float | None = None
     minutes: float | None = None
     lr: float = 1e-3
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     momentum: float = 0.9
     weight_decay: float = 0.01
     warmup: float = 0.1
@@ -133,17 +137,20 @@ def rate_factor(step: int, steps: int, warmup: float, decay: str) -> float:
 def make_optimizer(model: Model, plan: Plan, settings: FitSettings) -> torch.optim.Optimizer:
     """Parameters that ever learn, grouped by their rule's scale; vectors have no weight decay."""
     scales = {item.name: item.scale for item in plan.parameters if item.scale > 0}
-    groups: dict[tuple[float, float], list[Tensor]] = {}
+    groups: dict[tuple[float, float, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         if name in scales:
             decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((scales[name], decay), []).append(parameter)
+            matrix = settings.optimizer == "muon" and parameter.ndim == 2 and name.startswith("encoder.")
+            groups.setdefault((scales[name], decay, matrix), []).append(parameter)
     if not groups:
         raise SettingsError("the plan freezes every parameter: there is nothing to train.")
-    described = [
-        {"params": group, "weight_decay": decay, "lr": settings.lr * scale, "peak": settings.lr * scale}
-        for (scale, decay), group in groups.items()
+    described: list[dict[str, Any]] = [
+        {"params": group, "weight_decay": decay, "lr": settings.lr * scale, "peak": settings.lr * scale, "muon": matrix}
+        for (scale, decay, matrix), group in groups.items()
     ]
     if settings.optimizer == "sgd":
         return torch.optim.SGD(described, momentum=settings.momentum)
-    return torch.optim.AdamW(described, betas=(0.9, 0.98), fused=True)
+    if settings.optimizer == "muon":
+        return MuonAdamW(described, _BETAS)
+    return torch.optim.AdamW(described, betas=_BETAS, fused=True)

@@ -24,7 +24,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     1: (
         *("acceptance", "audio", "augmentation", "bucketing", "ctc", "decode", "episodes", "features", "frames"),
-        *("lexicon", "listening", "measure", "pronunciation", "separation", "soundness", "splits", "symptoms"),
+        *("lexicon", "listening", "measure", "muon", "pronunciation", "separation", "soundness", "splits"),
+        "symptoms",
         *("textsettings", "trellis", "trimming", "unitsettings", "vocabulary", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),

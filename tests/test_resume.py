@@ -28,7 +28,7 @@ from speechtransfer.transfer import Rule
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "interrupted"), [("adamw", (5,)), ("adamw", (7, 2)), ("adamw", (2,)), ("sgd", (8,))]
+    ("optimizer", "interrupted"), [("adamw", (5,)), ("adamw", (7, 2)), ("adamw", (2,)), ("sgd", (8,)), ("muon", (5,))]
 )
 def test_a_resumed_training_equals_an_uninterrupted_one(
     join: Callable[..., Joined],

@@ -79,7 +79,7 @@ def test_a_plan_that_freezes_everything_trains_nothing(
         ({"epochs": -1.0}, "epochs=-1.0"),
         ({"warmup": 1.0}, "warmup=1.0"),
         ({"decay": "exponential"}, "decay='exponential' is none of cosine, linear, constant"),
-        ({"optimizer": "adam"}, "optimizer='adam' is none of adamw, sgd"),
+        ({"optimizer": "adam"}, "optimizer='adam' is none of adamw, muon, sgd"),
         ({"precision": "fp8"}, "precision='fp8' is none of auto"),
     ],
 )
