@@ -63,8 +63,8 @@ GROWN = replace(
     keep_splits="runs/source_enesfrit/default",
     settings=replace(
         ALONE.settings,
-        epochs=20,
-        evaluations=10,
+        epochs=16,
+        evaluations=8,
         optimizer="muon",
         batches=replace(ALONE.settings.batches, surroundings=Surroundings(noise=0.1, room=0.05, telephone=0.3)),
     ),
