@@ -99,6 +99,7 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
     synthetic = str(packaged_sources().parent / "synthetic")
     settings = replace(recipe.settings, steps=3, epochs=None, minutes=None, evaluations=1)
     scratch = replace(recipe.scratch, rates=recipe.scratch.rates[:1], factor=1.0, folds=min(1, recipe.scratch.folds))
+    scratch = replace(scratch, network=scratch.network and "random:conformer")
     small = replace(
         recipe,
         data=(synthetic,),

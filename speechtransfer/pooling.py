@@ -81,16 +81,16 @@ def _averaged(scores: list[Scores]) -> Scores:
     return Scores(metrics, scores[0].rows, pooled.notes)
 
 
-def with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outcome]) -> Outcome:
-    """Baselines and the paired verdict, on the folds that both systems were tested on."""
+def with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outcome], name: str) -> Outcome:
+    """Baselines, by that name, and the paired verdict, on the folds that both systems were tested on."""
     if not baselines:
         return outcome
     scratch, transfer = pooled(baselines), pooled(outcomes[: len(baselines)])
     metric = next(iter(outcome.scores["test"].metrics))  # the first is the one that a model is chosen by
-    verdict = judge(transfer.scores["test"], scratch.scores["test"], metric)
+    verdict = judge(transfer.scores["test"], scratch.scores["test"], metric, f"from {name}")
     kept = ("test", "seconds", "steps", "folds", *outcome.scores)
     figures = {key: value for key, value in scratch.metrics.items() if key in kept}
-    return Outcome(outcome.scores, {**outcome.metrics, "baselines": {"scratch": figures}, "verdict": verdict.as_dict()})
+    return Outcome(outcome.scores, {**outcome.metrics, "baselines": {name: figures}, "verdict": verdict.as_dict()})
 
 
 def pool_predictions(out: Path, folders: Mapping[int, Path]) -> None:

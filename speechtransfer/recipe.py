@@ -9,42 +9,24 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from speechtransfer.batches import BatchSettings
-from speechtransfer.checkpoint import read_json, write_json
+from speechtransfer.baseline import Baseline, Scratch
+from speechtransfer.checkpoint import write_json
 from speechtransfer.continuing import refuse_other_run
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination, refuse_repeats
-from speechtransfer.files import read_lines
 from speechtransfer.keeping import write_splits
 from speechtransfer.manifest import write_ledger
 from speechtransfer.pooling import pool_predictions, pooled, with_verdict
 from speechtransfer.report import write_card, write_report
-from speechtransfer.schedule import FitSettings, MaskSettings
+from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
 from speechtransfer.textsettings import ContractSettings
-from speechtransfer.transfer import Rule, Transfer
-from speechtransfer.trial import Outcome, Task, run_trial
+from speechtransfer.transfer import Transfer
+from speechtransfer.trial import Outcome, run_trial
 from speechtransfer.unitsettings import UnitSettings
-
-
-@dataclass(frozen=True)
-class Scratch:
-    """The fair baseline: the same network from random weights, nothing frozen, every factor 1.
-
-    Attributes:
-        rates: learning rates; the best on the first fold's dev is taken.
-        search: steps of each trial of that search over those of the transfer.
-        factor: steps of the baseline itself over those of the transfer.
-        folds: how many folds it is trained on; 0 for no baseline.
-    """
-
-    rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3)
-    search: float = 1.0
-    factor: float = 3.0
-    folds: int = 5
 
 
 @dataclass(frozen=True)
@@ -191,11 +173,6 @@ class Recipe:
         return values
 
 
-def scratch_transfer(cut: str | None = None) -> Transfer:
-    """Everything fresh, nothing frozen; cut where the transfer is, so that it is the same network."""
-    return Transfer((Rule(r".*"),), cut=cut, fresh=(r"encoder\..*",), graft="fresh")
-
-
 def run(
     recipe: Recipe,
     out: Path,
@@ -219,12 +196,14 @@ def run(
         commit: of the code; kept in ``recipe.json``, so that a resumed run knows where it began.
 
     Raises:
-        SettingsError: the folder holds another run, or the source is of another family than the recipe's.
+        SettingsError: the folder holds another run, the source is of another family than the recipe's, or the
+            network to train from scratch hears another sample rate.
     """
     encoder = encoder or load_encoder(recipe.source, recipe.source_language)
     if encoder.family != recipe.family:
         raise SettingsError(f"{recipe.name}: the source is a {encoder.family}, the recipe says {recipe.family}.")
     refuse_other_run(recipe, out, resume)
+    beside = Baseline.of(recipe.scratch, out, encoder, recipe.transfer.cut)
     corpus = corpus or open_corpus(recipe, encoder.sample_rate)
     folds = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds
     if corpus.manifest.splits or recipe.keep_splits is not None:
@@ -253,8 +232,8 @@ def run(
     together = pooled(outcomes, recipe.draws)
     reached(together)
     chosen = numbers[: min(recipe.scratch.folds, len(folds))]  # of the first draw
-    baselines = [_baseline(recipe, out, fold if len(tasks) > 1 else None, encoder, tasks[fold]) for fold in chosen]
-    outcome = with_verdict(together, outcomes, baselines)
+    baselines = [beside.train(fold if len(tasks) > 1 else None, tasks[fold], _seeded(recipe, fold)) for fold in chosen]
+    outcome = with_verdict(together, outcomes, baselines, recipe.scratch.name)
     write_json(out / "metrics.json", outcome.metrics)
     write_card(out)
     write_report(out)
@@ -264,31 +243,3 @@ def run(
 def _seeded(recipe: Recipe, fold: int) -> FitSettings:
     """Each fold has a training seed of its own; the first has the recipe's."""
     return replace(recipe.settings, seed=recipe.settings.seed + fold)
-
-
-def _baseline(recipe: Recipe, out: Path, fold: int | None, encoder: Encoder, task: Task) -> Outcome:
-    """Scratch on one fold (None: the only one); the rate is searched for on the first and kept for the others."""
-    rates, home = recipe.scratch.rates, out / "baselines" / "scratch"
-    scratch, settings = scratch_transfer(recipe.transfer.cut), _seeded(recipe, fold or 0)
-    if settings.cache:  # nothing of it is frozen; and what learns from sound itself has a right to changed sound
-        changed = replace(settings.batches, speeds=BatchSettings().speeds)
-        settings = replace(settings, cache=False, batches=changed, masks=MaskSettings())
-    chosen = out / "baselines" / "scratch_rate.json"
-    if len(rates) > 1 and not chosen.is_file():
-        metric, direction = task.objective().select
-        best, found = (min if direction == "min" else max), {}
-        for rate in rates:
-            trial = out / "search" / f"{rate:g}"
-            run_trial(trial, encoder, task, scratch, replace(_longer(settings, recipe.scratch.search), lr=rate), True)
-            found[rate] = best(row["dev"][metric]["value"] for row in read_lines(trial / "history.jsonl"))
-        write_json(chosen, {"rate": best(found, key=lambda rate: found[rate]), "dev": found})
-    rate = rates[0] if len(rates) == 1 else read_json(chosen)["rate"]
-    folder = home if fold is None else home / "folds" / str(fold)
-    return run_trial(folder, encoder, task, scratch, replace(_longer(settings, recipe.scratch.factor), lr=rate), True)
-
-
-def _longer(settings: FitSettings, factor: float) -> FitSettings:
-    """The same training with a budget ``factor`` times as large."""
-    epochs = None if settings.epochs is None else settings.epochs * factor
-    minutes = None if settings.minutes is None else settings.minutes * factor
-    return replace(settings, steps=max(1, round(settings.steps * factor)), epochs=epochs, minutes=minutes)

@@ -169,12 +169,14 @@ def summary(results: Sequence[Result]) -> str:
     for result in (one for one in results if one.fold == "pooled"):
         metrics, verdict = result.metrics, result.metrics.get("verdict")
         name = result.recipe if result.variant == "default" else f"{result.recipe} `{result.variant}`"
-        scratch = metrics["baselines"].get("scratch", {})
+        baselines: Mapping[str, Mapping[str, Any]] = metrics["baselines"]
+        system, scratch = next(iter(baselines.items()), ("scratch", {}))
         for test, scores in _tests(metrics).items():
             main = _metrics(scores)[0]
             beside = "not run" if result.config.get("scratch", {}).get("folds", 1) else ""
             if test in scratch:
-                folds = f"{scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds"
+                kind = system.removeprefix("scratch").removeprefix("-")
+                folds = f"{kind}{', ' * bool(kind)}{scratch.get('folds', 1)} of {metrics.get('folds', 1)} folds"
                 beside = f"{_figure(main, scratch[test][main])} ({folds})"
             difference = _points(verdict["difference"]) if verdict and test == "test" else ""
             figure = f"{called(main)} {_figure(main, scores[main])}"

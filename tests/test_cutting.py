@@ -14,10 +14,11 @@ import soundfile
 from scipy.stats import ks_2samp
 
 from speechtransfer import cli
+from speechtransfer.baseline import Scratch
 from speechtransfer.encoders.conformer import Conformer
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
-from speechtransfer.recipe import Recipe, Scratch, run
+from speechtransfer.recipe import Recipe, run
 from speechtransfer.schedule import FitSettings
 from speechtransfer.splits import cross_validation, folds
 from speechtransfer.tasks import fold_task, open_corpus

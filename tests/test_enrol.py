@@ -16,12 +16,12 @@ from clips import RATE, WORDS, say_words, tone
 
 from speechtransfer import checkpoint, cli
 from speechtransfer.audio import Recordings, content_hash, write_wav
+from speechtransfer.baseline import Scratch
 from speechtransfer.checkpoint import load
 from speechtransfer.defaults import defaults
 from speechtransfer.evaluate import embed
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.objectives import Contrast
-from speechtransfer.recipe import Scratch
 from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import fold_task, open_corpus
 

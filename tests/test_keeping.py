@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechtransfer import cli
+from speechtransfer.baseline import Scratch
 from speechtransfer.encoders.conformer import Conformer
 from speechtransfer.errors import DataError
 from speechtransfer.keeping import NAME, keep_splits, write_splits
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
-from speechtransfer.recipe import Recipe, Scratch, run
+from speechtransfer.recipe import Recipe, run
 from speechtransfer.record import as_known, config_hash
 from speechtransfer.schedule import FitSettings
 from speechtransfer.splits import cross_validation, grown, kept_together, leaks

@@ -15,13 +15,14 @@ import torch
 from clips import RATE, SPEAKERS, WORDS, say_words
 
 from speechtransfer import cli
+from speechtransfer.baseline import Scratch
 from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import load
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.files import read_lines
 from speechtransfer.objectives import Classify, Contrast
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.sources import load_encoder
 from speechtransfer.spotting import Keywords

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.checkpoint import load, save
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
@@ -19,7 +20,7 @@ from speechtransfer.manifest import Manifest
 from speechtransfer.model import Model
 from speechtransfer.ngram import CharacterNgram
 from speechtransfer.objectives import KINDS, Ctc
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import load_encoder
 from speechtransfer.tasks import fold_task, open_corpus

@@ -82,7 +82,7 @@ def test_hours_without_words_are_counted_once_however_often_they_are_heard() -> 
 def test_the_verdict_compares_the_folds_that_both_were_tested_on() -> None:
     folds = [outcome(0, 2), outcome(1, 20)]
     baseline = [outcome(0, 18)]
-    judged = with_verdict(pooled(folds), folds, baseline)
+    judged = with_verdict(pooled(folds), folds, baseline, "scratch")
     difference = judged.metrics["verdict"]["difference"]
     assert difference["value"] == pytest.approx((2 - 18) / 80)
     assert difference["significant"]
@@ -92,7 +92,7 @@ def test_the_verdict_compares_the_folds_that_both_were_tested_on() -> None:
 
 def test_without_a_baseline_nothing_is_judged() -> None:
     one = outcome(0, 2)
-    assert with_verdict(one, [one], []) is one
+    assert with_verdict(one, [one], [], "scratch") is one
 
 
 def test_predictions_of_all_folds_lie_together(tmp_path: Path) -> None:

@@ -12,16 +12,21 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechtransfer.checkpoint import load
+from speechtransfer.baseline import Scratch
+from speechtransfer.checkpoint import load, save
 from speechtransfer.defaults import defaults
-from speechtransfer.encoders.conformer import Conformer
+from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.encoders.contract import SourceCard
 from speechtransfer.errors import ContaminationError, DataError, SettingsError
+from speechtransfer.features import MelSettings
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
-from speechtransfer.recipe import Recipe, Scratch, run
+from speechtransfer.objectives import Ctc
+from speechtransfer.recipe import Recipe, run
 from speechtransfer.schedule import FitSettings
 from speechtransfer.tasks import fold_task, open_corpus
+from speechtransfer.transfer import Transfer
 from speechtransfer.trial import run_trial
+from speechtransfer.vocabulary import Vocabulary
 
 RATE = 16_000
 
@@ -286,6 +291,38 @@ def test_a_network_from_scratch_has_heard_nothing_of_the_source(tmp_path: Path, 
     assert "0123456789abcdef" in transferred.audio
     assert "0123456789abcdef" not in scratch.audio
     assert scratch.audio
+
+
+def test_the_network_from_scratch_may_be_another(
+    tmp_path: Path, tiny: Callable[..., Conformer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole, with every weight fresh, in files and figures under its own name; the transfer is cut."""
+    model, _ = Transfer().apply(tiny(width=8, layers=1), Ctc(Vocabulary(("a",))))
+    save(model, tmp_path / "small")
+    scratch = Scratch(rates=(1e-3, 2e-3), factor=1.0, folds=1, network=str(tmp_path / "small"))
+    made = recipe(corpus(tmp_path / "c"), scratch=scratch, transfer=Transfer(cut="layer0"))
+    outcome = run(made, tmp_path / "run", tiny())
+    assert set(outcome.metrics["baselines"]) == {"scratch-small"}
+    assert "from scratch-small" in outcome.metrics["verdict"]["text"]
+    encoder = load(tmp_path / "run" / "baselines" / "scratch-small" / "folds" / "0").encoder
+    assert (encoder.width, encoder.blocks) == (8, ("frontend", "layer0"))
+    assert (tmp_path / "run" / "search" / "scratch-small" / "0.002").is_dir()
+    # What a run without this network left is not taken for it, nor the other way round.
+    own = run(replace(made, scratch=replace(scratch, network=None)), tmp_path / "run", tiny(), resume=True)
+    assert set(own.metrics["baselines"]) == {"scratch"}
+    assert load(tmp_path / "run" / "baselines" / "scratch" / "folds" / "0").encoder.width != 8
+
+
+def test_a_network_that_hears_another_rate_is_refused_before_training(
+    tmp_path: Path, tiny: Callable[..., Conformer]
+) -> None:
+    low = Conformer(ConformerSettings(MelSettings(sample_rate=8000, n_mels=20), width=8, layers=1, heads=2))
+    model, _ = Transfer().apply(low, Ctc(Vocabulary(("a",))))
+    save(model, tmp_path / "low")
+    made = recipe(corpus(tmp_path / "c"), scratch=Scratch(folds=1, network=str(tmp_path / "low")))
+    with pytest.raises(SettingsError, match="hears 8000 Hz, the source 16000 Hz"):
+        run(made, tmp_path / "run", tiny())
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_family_must_be_the_recipes(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:

@@ -168,6 +168,11 @@ def test_the_summary_pairs_transfer_with_scratch() -> None:
     assert cells(lines[6])[4] == ""
     assert "12.0% [6.0, 24.0] of 100" in lines[2]
     assert "25.0% [12.5, 50.0] of 100 (2 of 5 folds)" in lines[2]
+    other = replace(RESULT, metrics={**METRICS, "baselines": {"scratch-conformer": METRICS["baselines"]["scratch"]}})
+    assert "25.0% [12.5, 50.0] of 100 (conformer, 2 of 5 folds)" in record.summary([other])
+    assert ["test", "scratch-conformer, 2 of 5 folds"] in [
+        cells(line)[1:3] for line in record.table([other]).splitlines() if line.startswith("|")
+    ]
     assert record.summary([]).count("\n") == 1
 
 

@@ -13,6 +13,7 @@ import torch
 from clips import tone
 from framed import LENGTHS, batch, frames, row
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.checkpoint import load
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, PlanError, SettingsError
@@ -21,7 +22,7 @@ from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.objectives import KINDS, Regress
 from speechtransfer.objectives.regress import Scale, as_grade
-from speechtransfer.recipe import Scratch, run
+from speechtransfer.recipe import run
 from speechtransfer.score import Estimate, Transcription, score_grades
 from speechtransfer.verdict import judge
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.encoders.conformer import Conformer
 from speechtransfer.errors import ContaminationError
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
-from speechtransfer.recipe import Recipe, Scratch, run
+from speechtransfer.recipe import Recipe, run
 from speechtransfer.schedule import FitSettings
 
 RATE = 16_000

@@ -15,10 +15,11 @@ from clips import tone
 
 from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.augmentation import Surroundings
+from speechtransfer.baseline import Scratch
 from speechtransfer.defaults import defaults
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, UNKNOWN, Manifest, Utterance
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import load_encoder
 from speechtransfer.spotting import Keywords, spotting

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.checkpoint import load, read_json
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.encoders.conformer import Conformer
@@ -17,7 +18,7 @@ from speechtransfer.errors import ContaminationError, DataError, SettingsError
 from speechtransfer.evaluate import predict
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
 from speechtransfer.objectives import Ctc, Distil, Sum
-from speechtransfer.recipe import Distillation, Recipe, Scratch, run
+from speechtransfer.recipe import Distillation, Recipe, run
 from speechtransfer.schedule import FitSettings
 from speechtransfer.sources import load_encoder
 from speechtransfer.tasks import fold_task, open_corpus

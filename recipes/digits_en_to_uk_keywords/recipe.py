@@ -9,7 +9,8 @@ Expected: accuracy 82.7% [79.9, 85.5] of 879 from five recordings of each word b
 
 from dataclasses import replace
 
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.baseline import Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.spotting import Keywords
 from speechtransfer.transfer import Rule, Transfer

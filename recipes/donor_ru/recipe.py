@@ -6,7 +6,8 @@ Expected: not yet run.
 
 from dataclasses import replace
 
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.baseline import Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Rule, Transfer
 

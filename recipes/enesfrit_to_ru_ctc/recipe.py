@@ -6,7 +6,8 @@ Expected: CER 26.5% (22.8 to 31.4% a fold) on four minutes, 15.6% [13.8, 17.8] o
 
 from dataclasses import replace
 
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.baseline import Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Rule, Transfer
 

@@ -6,8 +6,9 @@ Expected: not yet run on the full data; shown on rows of the same columns alone.
 
 from dataclasses import replace
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.defaults import defaults
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.textsettings import ContractSettings
 from speechtransfer.transfer import Rule, Transfer
 

@@ -8,7 +8,8 @@ Expected: accuracy 99.8% [99.4, 100.0] of 267 from five recordings of each word 
 
 from dataclasses import replace
 
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.baseline import Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.spotting import Keywords
 from speechtransfer.transfer import Rule, Transfer

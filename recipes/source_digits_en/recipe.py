@@ -7,7 +7,8 @@ a sixth speaker: four speakers are few.
 
 from dataclasses import replace
 
-from speechtransfer.recipe import Recipe, Scratch, scratch_transfer
+from speechtransfer.baseline import Scratch, scratch_transfer
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 
 DNN = Recipe(

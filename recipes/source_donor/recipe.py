@@ -6,8 +6,9 @@ Expected: not yet run.
 
 from dataclasses import replace
 
+from speechtransfer.baseline import Scratch, scratch_transfer
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Recipe, Scratch, scratch_transfer
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 
 ENGLISH = Recipe(

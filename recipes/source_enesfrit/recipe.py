@@ -4,8 +4,9 @@ Command: speechtransfer run recipes/source_enesfrit --out runs/source
 Expected: CER 21.5% [15.8, 28.0] on held-out prompts of these three voices; one seed, one cut.
 """
 
+from speechtransfer.baseline import Scratch, scratch_transfer
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Recipe, Scratch, scratch_transfer
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 
 RECIPE = Recipe(

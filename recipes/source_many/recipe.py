@@ -9,8 +9,9 @@ Expected: CER on held-out prompts of all nine languages 54.2% [52.8, 55.5] `defa
 from dataclasses import replace
 
 from speechtransfer.augmentation import Surroundings
+from speechtransfer.baseline import Scratch, scratch_transfer
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Distillation, Recipe, Scratch, scratch_transfer
+from speechtransfer.recipe import Distillation, Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Transfer
 

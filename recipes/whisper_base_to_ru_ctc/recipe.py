@@ -7,8 +7,9 @@ Expected: CER 7.6% [6.6, 8.8] over five prompt-disjoint folds (6.3 to 8.8% a fol
 
 from dataclasses import replace
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Rule, Transfer
 

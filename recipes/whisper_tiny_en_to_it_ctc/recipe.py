@@ -5,8 +5,9 @@ Expected: CER 7.0% [6.0, 8.2] over five prompt-disjoint folds (4.0 to 9.0% a fol
 against 9.0% on the first fold.
 """
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
 from speechtransfer.transfer import Rule, Transfer
 

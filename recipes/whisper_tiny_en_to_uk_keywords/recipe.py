@@ -8,8 +8,9 @@ From five recordings of each word, without training, over 20 draws of them (vari
 from dataclasses import replace
 
 from speechtransfer.augmentation import Surroundings
+from speechtransfer.baseline import Scratch
 from speechtransfer.defaults import defaults
-from speechtransfer.recipe import Recipe, Scratch
+from speechtransfer.recipe import Recipe
 from speechtransfer.spotting import Keywords
 
 ALL = replace(

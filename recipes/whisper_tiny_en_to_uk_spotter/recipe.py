@@ -6,8 +6,8 @@ Expected: not yet run.
 
 from dataclasses import replace
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.defaults import defaults
-from speechtransfer.recipe import Scratch
 
 RECIPE = replace(
     defaults("digits_uk", "openai/whisper-tiny.en", "whisper", "ukr", "keywords"),

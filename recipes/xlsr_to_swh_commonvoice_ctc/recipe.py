@@ -6,8 +6,8 @@ Expected: not yet run on the full data; shown on a folder of the same layout alo
 
 from dataclasses import replace
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.defaults import defaults
-from speechtransfer.recipe import Scratch
 
 #: What ``adapt`` does with this source, without a baseline of its size.
 RECIPE = replace(
