@@ -105,6 +105,7 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         data=(synthetic,),
         language="eng",
         contract=replace(recipe.contract, marks="keep"),  # English has none to strip
+        heads="one",  # and it is one language
         units=UnitSettings(),  # those of another language's writing are not in English
         tests={},
         keep_splits=None,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from speechtransfer.checkpoint import load, read_json
-from speechtransfer.encoders import family, family_of, family_of_keys
+from speechtransfer.encoders import family, family_of, family_of_keys, random_encoder
 from speechtransfer.encoders.contract import Encoder, PlainEncoder, SourceCard
 from speechtransfer.encoders.dnn import Dnn
 from speechtransfer.encoders.labels import read_labels, refuse_unknown_language, target_language
@@ -157,7 +157,8 @@ def load_encoder(name: str | Path = DEFAULT_SOURCE, language: str | None = None)
         name: a folder (one of our run folders, a checkpoint in Hugging Face's layout, or one that holds
             ``pretrained_weights.pth``), the file of such a state dict, a name under
             ``$SPEECHTRANSFER_SOURCES``, a packaged source, or a hub name; ``random:FAMILY`` is an
-            encoder of that family's default sizes with random weights, ``logmel:80`` plain log-mel of 80 bins.
+            encoder of that family's default sizes with random weights (``random:conformer,layers=8`` of others),
+            ``logmel:80`` plain log-mel of 80 bins.
         language: for a checkpoint with an adapter a language (MMS), whose adapter and output layer to take, as
             its ``vocab.json`` writes it: ``swh``. None takes what stands in the weights themselves.
 
@@ -170,7 +171,7 @@ def load_encoder(name: str | Path = DEFAULT_SOURCE, language: str | None = None)
     if str(name).startswith(_LOGMEL):
         return _logmel(str(name))
     if str(name).startswith(_RANDOM):
-        return family(str(name).removeprefix(_RANDOM)).from_settings({}, SourceCard(f"{name} (random weights)"))
+        return random_encoder(str(name).removeprefix(_RANDOM))
     place = find_source(str(name), language)
     if language is not None:
         _refuse_language(place, str(name), language)

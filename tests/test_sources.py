@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from speechtransfer import sources
 from speechtransfer.checkpoint import save
-from speechtransfer.encoders.conformer import Conformer
+from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import PlanError, SourceError
 from speechtransfer.objectives import Ctc
@@ -167,6 +168,34 @@ def test_random_encoders_are_of_their_family(monkeypatch: pytest.MonkeyPatch) ->
     assert "random" in encoder.card.id
     with pytest.raises(SourceError, match="'transformer' is no encoder family; the families are conformer, whisper"):
         load_encoder("random:transformer")
+
+
+def test_a_random_encoder_may_have_other_sizes() -> None:
+    encoder = load_encoder("random:conformer,layers=2,width=24,dropout=0.2")
+    assert isinstance(encoder, Conformer)
+    assert (encoder.width, encoder.blocks) == (24, ("frontend", "layer0", "layer1"))
+    assert encoder.sizes == replace(ConformerSettings(), layers=2, width=24, dropout=0.2)
+    assert "random:conformer,layers=2" in encoder.card.id
+    # The same as its own settings give back, so that a run folder of it loads.
+    assert Conformer.from_settings(encoder.settings()).sizes == encoder.sizes
+    assert load_encoder("random:compact,kernel=5").settings()["kernel"] == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("random:conformer,depth=2", "'depth' is no size of conformer. There are width, layers, heads"),
+        ("random:conformer,layers", "'' is no value of layers, as 5 is"),
+        ("random:conformer,layers=two", "'two' is no value of layers"),
+        ("random:conformer,width=25", "cannot be built .*width 25"),
+        ("random:conformer,mel=1", "'mel' is no size"),
+        ("random:whisper,encoder_layers=0.5", "'0.5' is no value of encoder_layers"),
+        ("random:former,layers=2", "'former' is no encoder family"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(name: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        load_encoder(name)
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from typing import Any
 
 from speechtransfer.encoders.contract import Encoder, PlainEncoder, SourceCard
-from speechtransfer.errors import SourceError
+from speechtransfer.errors import SourceError, SpeechTransferError
 
 #: Family name to module and class; transformers takes seconds to import, so nothing is loaded here.
 _FAMILIES = {
@@ -38,6 +39,8 @@ _MODEL_TYPES = {
     "parakeet_tdt": ("parakeet", "Parakeet"),
 }
 
+#: Types of settings that can be written in a source's name.
+_PLAIN = (int, float, str)
 #: Keys of a plain state dict that only this family's has, any of them.
 _KEYS = {
     "dnn": ("0.weight", "2.weight", "4.weight"),
@@ -100,4 +103,33 @@ def support_rows() -> list[tuple[str, ...]]:
     return rows
 
 
-__all__ = ["Encoder", "SourceCard", "family", "family_of", "family_of_keys", "support_rows"]
+def random_encoder(described: str) -> Encoder:
+    """An encoder with random weights: ``conformer``, or with sizes other than its family's ``conformer,layers=8``.
+
+    Args:
+        described: a family and what of its plain settings is not the default, as ``encoder.json`` names them.
+
+    Raises:
+        SourceError: no such family or size, or a value that is none or with which nothing can be built.
+    """
+    kind, *sizes = described.split(",")
+    made, card = family(kind), SourceCard(f"random:{described} (random weights)")
+    plain, values = made.from_settings({}, card), dict[str, Any]()
+    if not sizes:
+        return plain
+    usual = {name: value for name, value in plain.settings().items() if type(value) in _PLAIN}
+    for size in sizes:
+        name, _, text = size.partition("=")
+        if name not in usual:
+            raise SourceError(f"random:{described}: {name!r} is no size of {kind}. There are {', '.join(usual)}.")
+        try:
+            values[name] = type(usual[name])(text)
+        except ValueError as error:
+            raise SourceError(f"random:{described}: {text!r} is no value of {name}, as {usual[name]!r} is.") from error
+    try:
+        return made.from_settings(values, card)
+    except (SpeechTransferError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise SourceError(f"random:{described}: cannot be built ({error}).") from error
+
+
+__all__ = ["Encoder", "SourceCard", "family", "family_of", "family_of_keys", "random_encoder", "support_rows"]

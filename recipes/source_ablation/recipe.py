@@ -1,0 +1,41 @@
+"""Sources that differ in one thing each, on twelve minutes of seven corpora: optimiser, noise, teacher, depth, heads.
+
+Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/source_ablation --out runs/source_ablation
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.augmentation import Surroundings
+from speechtransfer.baseline import Scratch, scratch_transfer
+from speechtransfer.batches import BatchSettings
+from speechtransfer.recipe import Distillation, Recipe
+from speechtransfer.schedule import FitSettings
+
+PLAIN = Recipe(
+    name="source_ablation",
+    data=(
+        *(f"debian:asterisk-{language}" for language in ("en", "fr", "it")),
+        *(f"debian:tuxpaint-{language}" for language in ("be", "bg", "fr", "ro")),
+    ),
+    source="random:conformer",
+    transfer=scratch_transfer(),
+    settings=FitSettings(epochs=40, lr=1e-3, warmup=0.05, evaluations=4, batches=BatchSettings(seconds=40, join=12)),
+    train_minutes=12.0,
+    folds=16,
+    run_folds=(0,),
+    split_by="prompt",
+    scratch=Scratch(folds=0),
+)
+NOISY = replace(PLAIN.settings.batches, surroundings=Surroundings(noise=0.2, room=0.1, telephone=0.3))
+RECIPES = {
+    "plain": PLAIN,
+    "longer": replace(PLAIN, settings=replace(PLAIN.settings, epochs=80)),
+    "muon": replace(PLAIN, settings=replace(PLAIN.settings, optimizer="muon")),
+    "noisy": replace(PLAIN, settings=replace(PLAIN.settings, batches=NOISY)),
+    "distilled": replace(PLAIN, distillation=Distillation("openai/whisper-base")),
+    # What is learnt beside the transcripts are the clean features themselves, of which masks hide a part.
+    "masked": replace(PLAIN, distillation=Distillation("logmel:80")),
+    "deeper": replace(PLAIN, source="random:conformer,layers=8,width=112"),
+    "heads": replace(PLAIN, heads="language"),
+}
