@@ -23,6 +23,4 @@ PLAIN = Recipe(
     run_folds=(0, 1),
     scratch=Scratch(folds=0),
 )
-RECIPES = {
-    variant: replace(PLAIN, source=f"runs/source_ablation/{variant}") for variant in find("source_ablation")[1]
-}
+RECIPES = {variant: replace(PLAIN, source=f"runs/source_ablation/{variant}") for variant in find("source_ablation")[1]}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from speechtransfer.catalogue import find
 
-RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]["all"]
+RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]["tuxpaint"]
 ASTERISK = replace(
     RUSSIAN,
     name="whisper_tiny_en_to_es_ctc",
