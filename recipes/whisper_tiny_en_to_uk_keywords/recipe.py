@@ -29,6 +29,8 @@ FIVE = replace(
     keywords=Keywords(loss="prototypes", pooling="parts"),
     settings=replace(ALL.settings, steps=0, epochs=None),
 )
+#: All recordings by a linear layer over what five are compared by.
+PARTS = replace(ALL, transfer=FIVE.transfer, keywords=Keywords(pooling="parts"))
 FEW = {f"{clips}clip{'s' * (clips > 1)}": replace(FIVE, train_clips=clips) for clips in (5, 1, 2, 10)}
 
 
@@ -42,6 +44,7 @@ OPEN = opened(ALL)
 ROOMS = replace(ALL, keywords=Keywords(surroundings=Surroundings(noise=1.0, snr=(0.0, 20.0), room=0.5)))
 RECIPES = {
     "default": ALL,
+    "parts": PARTS,
     **FEW,
     "open": OPEN,
     "open-energy": replace(OPEN, keywords=replace(OPEN.keywords, rejection="energy")),
