@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from speechtransfer.amounts import lines, picture
 from speechtransfer.encoders import family, support_rows
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import SettingsError
+from speechtransfer.files import write_atomically
 from speechtransfer.recipe import Recipe
 from speechtransfer.record import Result, append, config_hash, current, read_results, summary, table, update_readme
 from speechtransfer.sources import packaged_sources
 from speechtransfer.trial import Outcome
 from speechtransfer.unitsettings import UnitSettings
 
+#: The picture in a recipe's folder, where it learnt from several amounts.
+PICTURE = "amounts.svg"
 #: Around the README's table of encoder families.
 FAMILIES = "<!-- families: generated from the encoders -->", "<!-- /families -->"
 #: Tiny architectures for ``--smoke``, by family.
@@ -177,8 +181,14 @@ def results_of(folder: Path) -> list[Result]:
     return current(read_results(folder / "results.jsonl"), configs, Recipe(name="", data=()).config())
 
 
+def shown(results: Sequence[Result]) -> str:
+    """What stands in a recipe's README: its table and, where amounts differ, the picture beside it."""
+    drawn = f"\n\n![Figures over the amount of speech learnt from]({PICTURE})" if lines(results) else ""
+    return table(results) + drawn if results else ""
+
+
 def update_tables(recipes: Path) -> None:
-    """Renew the table of every recipe's README, and that of the README above ``recipes``.
+    """Renew the table and picture of every recipe's README, and the table of the README above ``recipes``.
 
     Raises:
         DataError: a README or its markers are missing.
@@ -186,7 +196,12 @@ def update_tables(recipes: Path) -> None:
     everything: list[Result] = []
     for path in sorted(recipes.glob("*/recipe.py")):
         results = results_of(path.parent)
-        update_readme(path.parent / "README.md", table(results) if results else "")
+        update_readme(path.parent / "README.md", shown(results))
+        drawn, place = picture(results), path.with_name(PICTURE)
+        if drawn is None:
+            place.unlink(missing_ok=True)
+        else:
+            write_atomically(place, drawn)
         everything += results
     update_readme(recipes.parent / "README.md", summary(everything))
     update_readme(recipes.parent / "README.md", families(), FAMILIES)

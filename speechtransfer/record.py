@@ -16,7 +16,7 @@ from speechtransfer.score import Estimate, called
 
 BEGIN, END = "<!-- results: generated from results.jsonl -->", "<!-- /results -->"
 #: Changes to these do not make a tree dirty: they are what recording itself writes, or prose about it.
-_IGNORED = ("results.jsonl", "CHANGELOG.md")
+_IGNORED = ("results.jsonl", "amounts.svg", "CHANGELOG.md")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def as_known(now: Mapping[str, Any], then: Mapping[str, Any], defaults: Mapping[
 def table(results: Sequence[Result]) -> str:
     """A Markdown table of pooled results: every test set, the baselines and the verdict."""
     pooled = [one for one in results if one.fold == "pooled"]
-    tested = [scores for one in pooled for scores in _tests(one.metrics).values()]
+    tested = [scores for one in pooled for scores in tests_of(one.metrics).values()]
     names = list(dict.fromkeys(name for scores in tested for name in _metrics(scores)))
     header = ["variant", "test", "system", *map(called, names), "seconds", "commit"]
     rows = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
@@ -149,7 +149,7 @@ def table(results: Sequence[Result]) -> str:
             *((f"{name}, {one.get('folds', 1)} of {folds} folds", one) for name, one in baselines),
         ]
         for system, figures in systems:
-            for test, scores in _tests(figures).items():
+            for test, scores in tests_of(figures).items():
                 seconds = f"{figures['seconds']:.0f}" if "seconds" in figures else ""
                 cells = (_figure(name, scores[name]) if name in scores else "" for name in names)
                 rows.append(
@@ -171,7 +171,7 @@ def summary(results: Sequence[Result]) -> str:
         name = result.recipe if result.variant == "default" else f"{result.recipe} `{result.variant}`"
         baselines: Mapping[str, Mapping[str, Any]] = metrics["baselines"]
         system, scratch = next(iter(baselines.items()), ("scratch", {}))
-        for test, scores in _tests(metrics).items():
+        for test, scores in tests_of(metrics).items():
             main = _metrics(scores)[0]
             beside = "not run" if result.config.get("scratch", {}).get("folds", 1) else ""
             if test in scratch:
@@ -189,7 +189,7 @@ def _metrics(scores: Mapping[str, Any]) -> list[str]:
     return [name for name, one in scores.items() if isinstance(one, Mapping) and "value" in one]
 
 
-def _tests(figures: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def tests_of(figures: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The test sets among a run's or a baseline's values; a verdict's difference is a figure, but of no test set."""
     named = {name: one for name, one in figures.items() if isinstance(one, Mapping) and name != "verdict"}
     return {name: one for name, one in named.items() if _metrics(one)}

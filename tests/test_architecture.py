@@ -39,7 +39,18 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("cuts", "detections", "doubts", "findings", "grading", "pictures", "record", "report", "rundata", "trial"),
         "verdict",
     ),
-    7: ("baseline", "catalogue", "continuing", "defaults", "pooling", "recipe", "recognition", "spotting", "tasks"),
+    7: (
+        "amounts",
+        "baseline",
+        "catalogue",
+        "continuing",
+        "defaults",
+        "pooling",
+        "recipe",
+        "recognition",
+        "spotting",
+        "tasks",
+    ),
     8: ("__init__", "__main__", "actions", "align_verb", "cli", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
@@ -75,6 +86,7 @@ WITHIN_A_LAYER = {
     ("findings", "pictures"): "the page shows them",
     ("doubts", "pictures"): "so does this one",
     ("report", "pictures"): "the report shows them",
+    ("catalogue", "amounts"): "a recipe's README shows it",
     ("recipe", "baseline"): "a recipe says what is trained beside it",
     ("report", "detections"): "a section of the report, in a file of its own for its length",
     ("detections", "pictures"): "drawn alike",

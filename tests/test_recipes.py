@@ -10,7 +10,7 @@ import torch
 from speechtransfer import catalogue
 from speechtransfer.objectives import Ctc
 from speechtransfer.recipe import Recipe, run
-from speechtransfer.record import BEGIN, END, summary, table
+from speechtransfer.record import BEGIN, END, summary
 from speechtransfer.vocabulary import Vocabulary
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -36,7 +36,7 @@ def test_smoke(folder: Path, variant: str, tmp_path: Path, monkeypatch: pytest.M
     outcome = run(small, tmp_path / "run", encoder)
     assert outcome.metrics["steps"] == 3
     assert outcome.scores["test"]["cer" if recipe.task == "ctc" else "accuracy"].count > 0
-    assert ("scratch" in outcome.metrics["baselines"]) == (recipe.scratch.folds > 0)
+    assert list(outcome.metrics["baselines"]) == ([small.scratch.name] if recipe.scratch.folds else [])
     after = (folder / "results.jsonl").read_bytes() if (folder / "results.jsonl").is_file() else None
     assert before == after
 
@@ -52,7 +52,8 @@ def shown(readme: Path) -> str:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_table_is_that_of_the_results(folder: Path) -> None:
     results = catalogue.results_of(folder)
-    assert shown(folder / "README.md") == (table(results) if results else "")
+    assert shown(folder / "README.md") == catalogue.shown(results)
+    assert (folder / catalogue.PICTURE).is_file() == (catalogue.PICTURE in catalogue.shown(results))
 
 
 def test_the_readme_shows_every_recipe() -> None:

@@ -232,6 +232,7 @@ def test_a_clean_checkout_has_its_commit(checkout: Path) -> None:
     for readme in (checkout / "README.md", checkout / "recipes" / "a" / "README.md"):
         record.update_readme(readme, record.table([RESULT]))
     (checkout / "CHANGELOG.md").write_text("- more\n")
+    (checkout / "recipes" / "a" / "amounts.svg").write_text("<svg/>")
     (checkout / "recipes" / "b.results").mkdir()
     (checkout / "runs").mkdir()
     (checkout / "runs" / "model").write_text("x")

@@ -48,7 +48,7 @@ RECIPES = {
     **FEW,
     "open": OPEN,
     "open-energy": replace(OPEN, keywords=replace(OPEN.keywords, rejection="energy")),
-    "open5clips": opened(FIVE),
+    **{f"open{amount}": opened(recipe) for amount, recipe in FEW.items()},
     "rooms": ROOMS,
     "rooms-copies": replace(ROOMS, keywords=replace(ROOMS.keywords, copies=3)),
 }
