@@ -9,6 +9,6 @@ from dataclasses import replace
 from speechtransfer.catalogue import find
 
 RECIPES = {
-    variant: replace(recipe, name="many_to_el_ctc", data=("debian:tuxpaint-el",), language="ell")
+    variant: replace(recipe, name="many_to_el_ctc", data=("debian:tuxpaint-el",), language="ell", tests={})
     for variant, recipe in find("many_to_ru_ctc")[1].items()
 }

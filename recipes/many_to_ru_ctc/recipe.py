@@ -18,9 +18,10 @@ ALL = Recipe(
     language="rus",
     transfer=Transfer((Rule(r"encoder\..*"), Rule(r"objective\..*"))),
     settings=FitSettings(epochs=20, lr=1e-3, evaluations=5),
-    scratch=Scratch(rates=(2.5e-4, 5e-4, 1e-3), search=0.5, factor=3.0, folds=1),
+    tests={"tuxpaint": "debian:tuxpaint-ru"},
+    scratch=Scratch(rates=(2.5e-4, 5e-4, 1e-3), search=0.5, factor=3.0, folds=2),
     language_model=6,
 )
-FOUR = replace(ALL, train_minutes=4.0, settings=replace(ALL.settings, epochs=32), scratch=replace(ALL.scratch, folds=2))
+FOUR = replace(ALL, train_minutes=4.0, settings=replace(ALL.settings, epochs=32))
 TWO = replace(FOUR, train_minutes=2.0, settings=replace(ALL.settings, epochs=48))
 RECIPES = {"2min": TWO, "4min": FOUR, "all": ALL}
