@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,8 +15,11 @@ from speechtransfer.pictures import LINES
 from speechtransfer.record import Result, tests_of
 from speechtransfer.score import GRADED, Estimate, called
 
-#: What of a variant's name says the amount: ``many-5clips``, ``4min``, ``open1clip``.
-_AMOUNT = re.compile(r"-?(\d+(clips?|min)|all|default)$")
+#: What of a variant's name says the amount: ``many-5clips``, ``4min``, ``open1clip``, ``all``.
+_AMOUNT = re.compile(r"-?\d+(clips?|min)$|(^|-)(all|default)$")
+#: What of a configuration may differ along a line: the amount, and what is set by it.
+_BESIDE = ("train_clips", "train_minutes", "draws", "scratch")
+_STEPS = ("steps", "epochs", "minutes", "evaluations")
 #: What of an open set is drawn in the place of the metric that a model is chosen by.
 _OPEN = ("detected_at_5", "detected_at_1")
 #: A figure at each amount, in units of the axis; None of an amount is all there is.
@@ -25,22 +29,50 @@ Points = dict[float | None, Estimate]
 def lines(results: Iterable[Result]) -> dict[tuple[str, str], dict[str, Points]]:
     """Of each test set and metric each line's points, for what has been measured at two amounts or more.
 
-    Variants that differ in the amount alone by their names are a line, and so are their baselines.
+    Variants that differ in the amount alone, and in the length of the training, are a line, named by what their names
+    share, and so are their baselines, with how many of the folds these were trained on.
     """
-    found: dict[tuple[str, str], dict[str, Points]] = {}
+    alike: dict[str, dict[float | None, Result]] = {}
     for result in (one for one in results if one.fold == "pooled"):
-        config = result.config
-        amount = config.get("train_clips") or config.get("train_minutes")
-        name = _AMOUNT.sub("", result.variant) or "transfer"
-        systems: dict[str, Mapping[str, Any]] = {name: result.metrics}
-        systems |= {f"{name} {kind}".removeprefix("transfer "): one for kind, one in _baselines(result)}
-        for system, figures in systems.items():
+        amount = result.config.get("train_clips") or result.config.get("train_minutes")
+        alike.setdefault(_method(result), {})[amount] = result
+    systems: dict[str, dict[float | None, Mapping[str, Any]]] = {}
+    for members in (one for one in alike.values() if len(one) > 1):
+        first = next(iter(members.values())).variant
+        name = _AMOUNT.sub("", first) or "transfer"
+        name = first if name in systems else name
+        systems[name] = {amount: result.metrics for amount, result in members.items()}
+        folds = _folds(members.values())
+        for amount, result in members.items():
+            for kind, figures in _baselines(result):
+                systems.setdefault(f"{name} {kind} ({folds[kind]})".removeprefix("transfer "), {})[amount] = figures
+    found: dict[tuple[str, str], dict[str, Points]] = {}
+    for system, members_of in systems.items():
+        for amount, figures in members_of.items():
             for test, scores in tests_of(figures).items():
                 for metric in [one for one in _OPEN if one in scores] or list(scores)[:1]:
                     points = found.setdefault((test, metric), {}).setdefault(system, {})
                     points[amount] = Estimate.read(metric, scores[metric])
-    several = {key: {name: one for name, one in drawn.items() if len(one) > 1} for key, drawn in found.items()}
-    return {key: drawn for key, drawn in several.items() if drawn}
+    return found
+
+
+def _method(result: Result) -> str:
+    """A configuration without what may differ along a line, as text."""
+    kept = {name: value for name, value in result.config.items() if name not in _BESIDE}
+    settings = {name: value for name, value in kept.get("settings", {}).items() if name not in _STEPS}
+    return json.dumps({**kept, "settings": settings}, sort_keys=True)
+
+
+def _folds(members: Iterable[Result]) -> dict[str, str]:
+    """On how many of the transfer's folds each baseline was trained, over the amounts."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for result in members:
+        for kind, one in _baselines(result):
+            found.setdefault(kind, []).append((one.get("folds", 1), result.metrics.get("folds", 1)))
+    return {
+        kind: f"{' or '.join(map(str, sorted({mine for mine, _ in pairs})))} of {max(of for _, of in pairs)} folds"
+        for kind, pairs in found.items()
+    }
 
 
 def _baselines(result: Result) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -69,20 +101,37 @@ def picture(results: Sequence[Result]) -> bytes | None:
             at = [places[amount] for amount, _ in ordered]
             axes.errorbar(at, values, reach, fmt=dash + marker, color=colour, ms=4, capsize=2, label=name)
         axes.set_title(called(metric) if test == "test" else f"{called(metric)}, {test}", fontsize=10)
-        axes.set_xticks(list(places.values()), [f"{one:g}" if one is not None else "all" for one in places])
+        axes.set_xticks(list(places.values()), [_spelt(one) for one in places])
         axes.set_xlabel("recordings of each word" if clips else "minutes of speech")
         axes.grid(alpha=0.15)
         if metric not in GRADED:
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
         if len(names) > 1:
             axes.legend(frameon=False, fontsize=8)
-    return _file(figure)
+    return _file(figure, panels)
 
 
-def _file(figure: Figure) -> bytes:
+def _spelt(amount: float | None) -> str:
+    return "all" if amount is None else f"{amount:g}"
+
+
+def described(panels: Mapping[tuple[str, str], Mapping[str, Points]]) -> str:
+    """What is drawn, in words: a sentence for each line, which the file holds too."""
+    sentences = []
+    for (test, metric), drawn in panels.items():
+        for name, points in drawn.items():
+            figures = "; ".join(
+                f"{'all' if amount is None else f'{amount:g}'}: {one}" for amount, one in points.items()
+            )
+            sentences.append(f"{called(metric)} ({test}), {name}: {figures}.")
+    return " ".join(sentences)
+
+
+def _file(figure: Figure, panels: Mapping[tuple[str, str], Mapping[str, Points]]) -> bytes:
     """The same figures give the same bytes: no date, and ids drawn from one salt."""
     buffer = io.BytesIO()
-    described = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    metadata: dict[str, str | None] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    metadata["Description"] = described(panels)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "amounts"}):
-        figure.savefig(buffer, format="svg", metadata=described)
+        figure.savefig(buffer, format="svg", metadata=metadata)
     return buffer.getvalue()

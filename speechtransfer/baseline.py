@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.files import read_lines
+from speechtransfer.model import Model
 from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.sources import load_encoder
-from speechtransfer.transfer import Rule, Transfer
+from speechtransfer.transfer import Plan, Rule, Transfer
 from speechtransfer.trial import Outcome, Task, run_trial
 
 
@@ -35,10 +37,27 @@ class Scratch:
     folds: int = 5
     network: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a network without a name.
+
+        Raises:
+            SettingsError: it is empty.
+        """
+        if self.network is not None and not self.network.strip("/. "):
+            raise SettingsError(f"scratch.network={self.network!r} names none. Give one, as random:conformer, or none.")
+
     @property
     def name(self) -> str:
         """What the baseline is called in files and tables: ``scratch``, or ``scratch-conformer``."""
-        return "scratch" if self.network is None else f"scratch-{Path(self.network).name.removeprefix('random:')}"
+        if self.network is None:
+            return "scratch"
+        return "scratch-" + re.sub(r"[^\w.,=]+", "-", self.network.removeprefix("random:")).strip("-")
+
+    def trainings(self, folds: int) -> float:
+        """How much is trained, in units of one fold's transfer, where that is trained on so many folds."""
+        if not self.folds:
+            return 0.0
+        return (len(self.rates) * self.search if len(self.rates) > 1 else 0.0) + min(folds, self.folds) * self.factor
 
 
 def scratch_transfer(cut: str | None = None) -> Transfer:
@@ -79,6 +98,14 @@ class Baseline:
                 "Hz. Name a network of the same rate."
             )
         return cls(scratch, out, network, None)
+
+    def model(self, task: Task) -> tuple[Model, Plan]:
+        """The network with random weights and a head for the task, and what of it learns.
+
+        Raises:
+            PlanError: the two do not fit.
+        """
+        return scratch_transfer(self.cut).apply(self.encoder, task.objective())
 
     def train(self, fold: int | None, task: Task, settings: FitSettings) -> Outcome:
         """Train on one fold (None: the only one); the rate is searched for on the first and kept for the others.

@@ -47,6 +47,8 @@ _TINY: Mapping[str, Mapping[str, Any]] = {
         "adapter_attn_dim": 4,
     },
 }
+#: The tiny conformer as the name of a source.
+_SIZES = ",".join(f"{name}={value}" for name, value in _TINY["conformer"].items())
 
 
 def find(path: str) -> tuple[Path, dict[str, Recipe]]:
@@ -103,7 +105,7 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
     synthetic = str(packaged_sources().parent / "synthetic")
     settings = replace(recipe.settings, steps=3, epochs=None, minutes=None, evaluations=1)
     scratch = replace(recipe.scratch, rates=recipe.scratch.rates[:1], factor=1.0, folds=min(1, recipe.scratch.folds))
-    scratch = replace(scratch, network=scratch.network and "random:conformer")
+    scratch = replace(scratch, network=scratch.network and f"random:conformer,{_SIZES}")
     small = replace(
         recipe,
         data=(synthetic,),

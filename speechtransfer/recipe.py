@@ -163,9 +163,7 @@ class Recipe:
         folds = self.draws * (self.folds if self.run_folds is None else len(self.run_folds))
         if self.keep_splits is not None:
             folds = self.draws
-        scratch = self.scratch
-        searched = len(scratch.rates) * scratch.search if len(scratch.rates) > 1 else 0.0
-        return folds + (searched + min(folds, scratch.folds) * scratch.factor if scratch.folds else 0.0)
+        return folds + self.scratch.trainings(folds)
 
     def config(self) -> dict[str, Any]:
         """Plain values, for ``recipe.json`` and the configuration's hash."""
@@ -214,6 +212,8 @@ def run(
         tested = [row for rows in task.tests.values() for row in rows]
         refuse_contamination(encoder.card, tested)
         refuse_repeats((*task.manifest.split("train"), *task.manifest.split("dev")), tested)
+    if recipe.scratch.folds:  # what cannot be built is refused before hours of training
+        beside.model(tasks[numbers[0]])
     write_json(out / "recipe.json", {**recipe.config(), "commit": commit})
     folders = {fold: out if len(tasks) == 1 else out / "folds" / str(fold) for fold in tasks}
     outcomes = []

@@ -145,6 +145,8 @@ def make_optimizer(model: Model, plan: Plan, settings: FitSettings) -> torch.opt
             groups.setdefault((scales[name], decay, matrix), []).append(parameter)
     if not groups:
         raise SettingsError("the plan freezes every parameter: there is nothing to train.")
+    if settings.optimizer == "muon" and not any(matrix for _, _, matrix in groups):
+        raise SettingsError("optimizer=muon: no matrix of the encoder learns, and all else is AdamW's. Take adamw.")
     described: list[dict[str, Any]] = [
         {"params": group, "weight_decay": decay, "lr": settings.lr * scale, "peak": settings.lr * scale, "muon": matrix}
         for (scale, decay, matrix), group in groups.items()

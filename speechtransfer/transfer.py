@@ -271,7 +271,7 @@ def _constants(encoder: Encoder) -> set[str]:
 
 
 def _examples(names: list[str]) -> str:
-    return f"Names look like {names[0]} and {names[len(names) // 2]}."
+    return f"Names look like {names[0]} and {names[len(names) // 2]}." if names else "It has none at all."
 
 
 def set_live(model: nn.Module, plan: Plan, step: int) -> None:

@@ -17,7 +17,7 @@ from speechtransfer.checkpoint import load, save
 from speechtransfer.defaults import defaults
 from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.encoders.contract import SourceCard
-from speechtransfer.errors import ContaminationError, DataError, SettingsError
+from speechtransfer.errors import ContaminationError, DataError, PlanError, SettingsError
 from speechtransfer.features import MelSettings
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
 from speechtransfer.objectives import Ctc
@@ -302,11 +302,12 @@ def test_the_network_from_scratch_may_be_another(
     scratch = Scratch(rates=(1e-3, 2e-3), factor=1.0, folds=1, network=str(tmp_path / "small"))
     made = recipe(corpus(tmp_path / "c"), scratch=scratch, transfer=Transfer(cut="layer0"))
     outcome = run(made, tmp_path / "run", tiny())
-    assert set(outcome.metrics["baselines"]) == {"scratch-small"}
-    assert "from scratch-small" in outcome.metrics["verdict"]["text"]
-    encoder = load(tmp_path / "run" / "baselines" / "scratch-small" / "folds" / "0").encoder
+    name = scratch.name
+    assert set(outcome.metrics["baselines"]) == {name}
+    assert f"from {name}" in outcome.metrics["verdict"]["text"]
+    encoder = load(tmp_path / "run" / "baselines" / name / "folds" / "0").encoder
     assert (encoder.width, encoder.blocks) == (8, ("frontend", "layer0"))
-    assert (tmp_path / "run" / "search" / "scratch-small" / "0.002").is_dir()
+    assert (tmp_path / "run" / "search" / name / "0.002").is_dir()
     # What a run without this network left is not taken for it, nor the other way round.
     own = run(replace(made, scratch=replace(scratch, network=None)), tmp_path / "run", tiny(), resume=True)
     assert set(own.metrics["baselines"]) == {"scratch"}
@@ -323,6 +324,25 @@ def test_a_network_that_hears_another_rate_is_refused_before_training(
     with pytest.raises(SettingsError, match="hears 8000 Hz, the source 16000 Hz"):
         run(made, tmp_path / "run", tiny())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("network", ["random:vision", "logmel:80"])
+def test_a_network_that_cannot_learn_the_task_is_refused_before_training(
+    tmp_path: Path, tiny: Callable[..., Conformer], network: str
+) -> None:
+    """Its frames are too far apart for a text, or it has no weights at all."""
+    made = recipe(corpus(tmp_path / "c"), scratch=Scratch(folds=1, network=network))
+    with pytest.raises(PlanError):
+        run(made, tmp_path / "run", tiny())
+    assert not (tmp_path / "run").exists()
+
+
+def test_baselines_of_different_networks_have_different_names() -> None:
+    names = [Scratch(network=one).name for one in (None, "random:conformer", "runs/a/default", "runs/b/default")]
+    assert names == ["scratch", "scratch-conformer", "scratch-runs-a-default", "scratch-runs-b-default"]
+    assert Scratch(network="random:conformer,layers=8").name == "scratch-conformer,layers=8"
+    with pytest.raises(SettingsError, match="names none"):
+        Scratch(network="")
 
 
 def test_the_family_must_be_the_recipes(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:

@@ -14,6 +14,7 @@ from training import PLAIN, Joined
 
 from speechtransfer.errors import SettingsError
 from speechtransfer.fit import History
+from speechtransfer.muon import MuonAdamW
 from speechtransfer.schedule import FitSettings, make_optimizer, rate_factor
 from speechtransfer.transfer import Rule
 
@@ -58,6 +59,32 @@ def test_the_optimiser_follows_the_plan(join: Callable[..., Joined]) -> None:
         assert group["peak"] == pytest.approx(0.05 if name.startswith("encoder.") else 1.0)
         assert group["weight_decay"] == (0.0 if parameter.ndim == 1 else 0.3)
     assert not found
+
+
+def test_muon_steps_the_matrices_of_the_encoder_alone(join: Callable[..., Joined]) -> None:
+    rules = (Rule(r"encoder\..*norm.*", scale=0), Rule(r"encoder\..*", scale=0.1), Rule(r"objective\..*"))
+    model, plan = join(rules)
+    optimizer = make_optimizer(model, plan, replace(PLAIN, optimizer="muon", lr=0.5, weight_decay=0.3))
+    assert isinstance(optimizer, MuonAdamW)
+    found = {id(value): group for group in optimizer.param_groups for value in group["params"]}
+    learnt = {name: value for name, value in model.named_parameters() if id(value) in found}
+    assert {name for name in learnt if found[id(learnt[name])]["muon"]} == {
+        name for name, value in learnt.items() if name.startswith("encoder.") and value.ndim == 2
+    }
+    kernels = [name for name, value in learnt.items() if value.ndim == 3]
+    heads = [name for name in learnt if name.startswith("objective.")]
+    assert kernels
+    assert heads
+    for name, value in learnt.items():
+        group = found[id(value)]
+        assert group["peak"] == pytest.approx(0.05 if name.startswith("encoder.") else 0.5)
+        assert group["weight_decay"] == (0.0 if value.ndim == 1 else 0.3)
+
+
+def test_muon_without_a_matrix_to_step_is_refused(join: Callable[..., Joined]) -> None:
+    model, plan = join((Rule(r"encoder\..*", scale=0), Rule(r"objective\..*")))
+    with pytest.raises(SettingsError, match="no matrix of the encoder learns"):
+        make_optimizer(model, plan, replace(PLAIN, optimizer="muon"))
 
 
 def test_a_plan_that_freezes_everything_trains_nothing(

@@ -189,6 +189,8 @@ def test_a_random_encoder_may_have_other_sizes() -> None:
         ("random:conformer,layers=two", "'two' is no value of layers"),
         ("random:conformer,width=25", "cannot be built .*width 25"),
         ("random:conformer,mel=1", "'mel' is no size"),
+        ("random:conformer,layers=2,layers=3", "layers is given twice"),
+        ("random:whisper,activation_function=foo", "cannot be built"),
         ("random:whisper,encoder_layers=0.5", "'0.5' is no value of encoder_layers"),
         ("random:former,layers=2", "'former' is no encoder family"),
     ],

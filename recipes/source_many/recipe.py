@@ -57,7 +57,7 @@ ALONE = replace(
     distillation=Distillation(),
 )
 #: The network of four languages (`source_enesfrit`), which knows their prompts well, taught the other five beside them,
-#: with the faster optimiser; what the first network was tested on is no training here either.
+#: with another optimiser; what the first network was tested on is no training here either.
 GROWN = replace(
     ALONE,
     source="runs/source_enesfrit/default",

@@ -18,7 +18,7 @@ ALL = replace(
     tests={"tuxpaint": "debian:tuxpaint-ru"},
     # Each is seventeen minutes of two processors.
     run_folds=(0, 1),
-    # From random weights our small conformer learns more of so little speech than Whisper's network does.
+    # A network a third as large is the fairer rival on so little speech.
     scratch=Scratch(rates=(2.5e-4, 5e-4, 1e-3), search=0.5, factor=2.0, folds=2, network="random:conformer"),
 )
 # Four minutes are fewer steps an epoch: twice the epochs.

@@ -26,6 +26,7 @@ def sources(console: Console) -> int:
         families.add_row(*(cell.replace("`", "") for cell in row))
     console.print(families)
     console.print(
-        "Any run folder is a source, and so are random:FAMILY (random weights) and logmel:80 (plain log-mel)."
+        "Any run folder is a source, and so are random:FAMILY (random weights; of other sizes as in "
+        "random:conformer,layers=8) and logmel:80 (plain log-mel)."
     )
     return 0

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from speechtransfer import catalogue
+from speechtransfer.baseline import Baseline
 from speechtransfer.continuing import begun_at, refuse_other_run
 from speechtransfer.corpora import detect
 from speechtransfer.corpora.prose import Prose
@@ -274,6 +275,10 @@ def plan(console: Console, request: Plan) -> int:
         cost = forecast(model, planned, train, dev, recipe.settings)
         folds = len(recipe.run_folds) if recipe.run_folds else recipe.folds
         minutes = cost.seconds * recipe.trainings() / 60
+        if recipe.scratch.network is not None and recipe.scratch.folds:
+            other = Baseline.of(recipe.scratch, Path(), encoder, None).model(task)
+            extra = forecast(*other, train, dev, recipe.settings).seconds - cost.seconds
+            minutes += extra * recipe.scratch.trainings(folds * recipe.draws) / 60
         console.print(
             f"forecast: {cost.steps} steps a fold; {folds} folds with their baselines take {minutes:.1f} minutes, the "
             f"model and its optimiser {cost.memory_mb:.0f} MB (peak of this process {peak_memory_mb()} MiB), a fold "

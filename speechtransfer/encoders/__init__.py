@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from speechtransfer.encoders.contract import Encoder, PlainEncoder, SourceCard
-from speechtransfer.errors import SourceError, SpeechTransferError
+from speechtransfer.errors import SourceError
 
 #: Family name to module and class; transformers takes seconds to import, so nothing is loaded here.
 _FAMILIES = {
@@ -120,6 +120,8 @@ def random_encoder(described: str) -> Encoder:
     usual = {name: value for name, value in plain.settings().items() if type(value) in _PLAIN}
     for size in sizes:
         name, _, text = size.partition("=")
+        if name in values:
+            raise SourceError(f"random:{described}: {name} is given twice.")
         if name not in usual:
             raise SourceError(f"random:{described}: {name!r} is no size of {kind}. There are {', '.join(usual)}.")
         try:
@@ -128,7 +130,7 @@ def random_encoder(described: str) -> Encoder:
             raise SourceError(f"random:{described}: {text!r} is no value of {name}, as {usual[name]!r} is.") from error
     try:
         return made.from_settings(values, card)
-    except (SpeechTransferError, ValueError, ArithmeticError, RuntimeError) as error:
+    except Exception as error:  # whatever an architecture, transformers' too, has against odd sizes
         raise SourceError(f"random:{described}: cannot be built ({error}).") from error
 
 
