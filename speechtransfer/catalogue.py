@@ -178,9 +178,10 @@ def record(folder: Path, recipe: Recipe, variant: str, outcome: Outcome, commit:
 
 
 def results_of(folder: Path) -> list[Result]:
-    """What a recipe reached with the settings that it has today."""
+    """What a recipe reached with the settings that it has today; each with all of them, those that came later too."""
     configs = {name: recipe.config() for name, recipe in find(str(folder))[1].items()}
-    return current(read_results(folder / "results.jsonl"), configs, Recipe(name="", data=()).config())
+    found = current(read_results(folder / "results.jsonl"), configs, Recipe(name="", data=()).config())
+    return [replace(one, config=configs[one.variant]) for one in found]
 
 
 def shown(results: Sequence[Result]) -> str:
