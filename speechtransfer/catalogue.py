@@ -102,13 +102,13 @@ def choose(recipes: Mapping[str, Recipe], wanted: tuple[str, ...]) -> dict[str, 
 
 def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
     """Three steps of a recipe on the synthetic set with a tiny random encoder of the same family."""
-    synthetic = str(packaged_sources().parent / "synthetic")
+    synthetic = packaged_sources().parent / "synthetic"
     settings = replace(recipe.settings, steps=3, epochs=None, minutes=None, evaluations=1)
     scratch = replace(recipe.scratch, rates=recipe.scratch.rates[:1], factor=1.0, folds=min(1, recipe.scratch.folds))
     scratch = replace(scratch, network=scratch.network and f"random:conformer,{_SIZES}")
     small = replace(
         recipe,
-        data=(synthetic,),
+        data=(str(synthetic / "grades.jsonl" if recipe.task == "grades" else synthetic),),
         language="eng",
         contract=replace(recipe.contract, marks="keep"),  # English has none to strip
         heads="one",  # and it is one language

@@ -1,6 +1,7 @@
 """Make the synthetic speech that smoke runs and tests use: espeak-ng says each line, stored as Ogg Vorbis."""
 
 import csv
+import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ LINES = (
 
 
 def main() -> None:
-    """Write clips/ and metadata.csv beside this file."""
+    """Write clips/, metadata.csv and grades.jsonl beside this file."""
     here = Path(__file__).parent
     (here / "clips").mkdir(exist_ok=True)
     rows = []
@@ -29,6 +30,12 @@ def main() -> None:
         rows.append((name, line, "few" if len(line.split()) < 3 else "more", "eng"))
     with (here / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("file_name", "text", "label", "language"), *rows])
+    # The number stands for a grade: how many words are said.
+    grades = [
+        {"audio": name, "text": line, "label": str(len(line.split())), "language": language}
+        for name, line, _, language in rows
+    ]
+    (here / "grades.jsonl").write_text("".join(json.dumps(one) + "\n" for one in grades), encoding="utf-8")
 
 
 if __name__ == "__main__":

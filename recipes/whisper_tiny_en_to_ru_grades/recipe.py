@@ -1,0 +1,18 @@
+"""A number for a recording: how fast Russian is spoken, from Whisper tiny.en's frozen encoder; five folds by prompt.
+
+Command: python recipes/whisper_tiny_en_to_ru_grades/make.py runs/rates/ru.jsonl,
+    then SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_ru_grades
+Expected: not yet run.
+"""
+
+from dataclasses import replace
+
+from speechtransfer.baseline import Scratch
+from speechtransfer.defaults import defaults
+
+RECIPE = replace(
+    defaults("runs/rates/ru.jsonl", "openai/whisper-tiny.en", "whisper", "rus", "grades"),
+    name="whisper_tiny_en_to_ru_grades",
+    # Whisper from random weights would take hours on two processors.
+    scratch=Scratch(rates=(1e-3,), factor=0.5, folds=1, network="random:conformer"),
+)
