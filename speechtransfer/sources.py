@@ -20,7 +20,7 @@ from speechtransfer.encoders.labels import read_labels, refuse_unknown_language,
 from speechtransfer.errors import SourceError
 from speechtransfer.weights import Head, find_weights, join_heads, match_strictly, read_tensors, sha256
 
-DEFAULT_SOURCE = "enesfrit"
+DEFAULT_SOURCE = "many"
 _RANDOM, _LOGMEL = "random:", "logmel:"
 _CONFIG, _RUN, _STATE_DICT = "config.json", "encoder.json", "pretrained_weights.pth"
 #: What is fetched from the hub, by family; of the weights the second only where the first are not there.

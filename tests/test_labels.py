@@ -135,7 +135,7 @@ def test_only_checkpoints_of_many_languages_take_one(many: Path, tmp_path: Path)
     write(tmp_path, vocab=VOCAB)
     state = tmp_path / "state.pth"
     torch.save({}, state)
-    for name in (str(tmp_path), str(state), "random:dnn", "enesfrit"):
+    for name in (str(tmp_path), str(state), "random:dnn", "many"):
         with pytest.raises(SourceError, match=r"has no adapters by language. Leave out language='swh'"):
             load_encoder(name, "swh")
 

@@ -54,7 +54,7 @@ def few(recipe: Recipe, clips: int, cut: str) -> Recipe:
     )
 
 
-MANY = replace(DNN, source="runs/source_many/alone", family="conformer")
+MANY = replace(DNN, source="many", family="conformer")
 RECIPES = {
     "dnn": DNN,
     "compact": COMPACT,

@@ -1,6 +1,6 @@
-"""The default source: our conformer on English, Spanish, French and Italian voice prompts, about 65 minutes.
+"""The first stage of the default source: our conformer on an hour of English, Spanish, French and Italian prompts.
 
-Command: speechtransfer run recipes/source_enesfrit --out runs/source
+Command: speechtransfer run recipes/source_enesfrit --out runs/source_enesfrit
 Expected: CER 21.5% [15.8, 28.0] on held-out prompts of these three voices; one seed, one cut.
 """
 

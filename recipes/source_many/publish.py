@@ -1,6 +1,6 @@
 """Write a finished run as a packaged source: half precision, with its card and nothing else.
 
-Command: python recipes/source_enesfrit/publish.py RUN data/sources/enesfrit
+Command: python recipes/source_many/publish.py runs/source_many/grown data/sources/many
 """
 
 import sys
