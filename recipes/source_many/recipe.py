@@ -2,7 +2,7 @@
 
 Command: speechtransfer run recipes/source_many --variant grown
 Expected: CER on held-out prompts of four of the languages 21.4% [15.9, 27.9]; one seed, one cut. An earlier attempt
-from random weights, first under Whisper base (`default`), then alone (`alone`), ended at 46.9% [45.2, 48.6] of all nine.
+from random weights, first under Whisper base (`default`), then without (`alone`), ended at 46.9% of all nine.
 """
 
 from dataclasses import replace
