@@ -29,7 +29,7 @@ from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import fold_task, open_corpus
 from speechtransfer.trial import Outcome
 
-recipes = import_module("speechtransfer.recipe")
+recipes, baseline = (import_module(f"speechtransfer.{name}") for name in ("recipe", "baseline"))
 
 
 @pytest.fixture(autouse=True)
@@ -211,11 +211,12 @@ def test_scratch_learns_from_changed_sound_where_the_frozen_encoder_is_cached(
     seen: list[FitSettings] = []
     trial = recipes.run_trial
 
-    def watched(*given: Any) -> Outcome:
+    def watched(*given: Any, **named: Any) -> Outcome:
         seen.append(next(one for one in given if isinstance(one, FitSettings)))
-        return trial(*given)
+        return trial(*given, **named)
 
-    monkeypatch.setattr(recipes, "run_trial", watched)
+    for module in (recipes, baseline):
+        monkeypatch.setattr(module, "run_trial", watched)
     made = recipe(words, run_folds=(0,), scratch=Scratch(rates=(1e-3,), factor=1.0, folds=1))
     recipes.run(replace(made, settings=replace(made.settings, steps=2, epochs=None)), tmp_path / "run")
     transfer, scratch = seen

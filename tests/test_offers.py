@@ -34,7 +34,7 @@ def test_what_is_listed_can_be_loaded_by_its_name(shelf: Path) -> None:
     listed = {one.name: one for one in offers()}
     assert next(iter(listed)) == DEFAULT_SOURCE
     assert listed.keys() == {DEFAULT_SOURCE, "digits", "stranger"}
-    assert listed[DEFAULT_SOURCE].languages == ("eng", "fra", "ita", "spa")
+    assert listed[DEFAULT_SOURCE].languages == ("bel", "bul", "ces", "eng", "fra", "ita", "nld", "ron", "spa")
     assert 0 < listed[DEFAULT_SOURCE].megabytes <= 8
     assert (listed["digits"].family, listed["digits"].licence, listed["digits"].languages) == ("dnn", "mit", ())
     for name in (DEFAULT_SOURCE, "digits"):
