@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
-from speechtransfer.pictures import LINES
+from speechtransfer.pictures import LINES, written
 from speechtransfer.record import Result, tests_of
 from speechtransfer.score import GRADED, Estimate, called
 
@@ -108,7 +106,7 @@ def picture(results: Sequence[Result]) -> bytes | None:
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
         if len(names) > 1:
             axes.legend(frameon=False, fontsize=8)
-    return _file(figure, panels)
+    return written(figure, "amounts", described(panels)).encode()
 
 
 def _spelt(amount: float | None) -> str:
@@ -120,18 +118,6 @@ def described(panels: Mapping[tuple[str, str], Mapping[str, Points]]) -> str:
     sentences = []
     for (test, metric), drawn in panels.items():
         for name, points in drawn.items():
-            figures = "; ".join(
-                f"{'all' if amount is None else f'{amount:g}'}: {one}" for amount, one in points.items()
-            )
+            figures = "; ".join(f"{_spelt(amount)}: {one}" for amount, one in points.items())
             sentences.append(f"{called(metric)} ({test}), {name}: {figures}.")
     return " ".join(sentences)
-
-
-def _file(figure: Figure, panels: Mapping[tuple[str, str], Mapping[str, Points]]) -> bytes:
-    """The same figures give the same bytes: no date, and ids drawn from one salt."""
-    buffer = io.BytesIO()
-    metadata: dict[str, str | None] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    metadata["Description"] = described(panels)
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "amounts"}):
-        figure.savefig(buffer, format="svg", metadata=metadata)
-    return buffer.getvalue()

@@ -104,8 +104,9 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
     """Three steps of a recipe on the synthetic set with a tiny random encoder of the same family."""
     synthetic = packaged_sources().parent / "synthetic"
     settings = replace(recipe.settings, steps=3, epochs=None, minutes=None, evaluations=1)
-    scratch = replace(recipe.scratch, rates=recipe.scratch.rates[:1], factor=1.0, folds=min(1, recipe.scratch.folds))
-    scratch = replace(scratch, network=scratch.network and f"random:conformer,{_SIZES}")
+    network = recipe.scratch.network and f"random:conformer,{_SIZES}"
+    folds = min(1, recipe.scratch.folds)
+    scratch = replace(recipe.scratch, rates=recipe.scratch.rates[:1], factor=1.0, folds=folds, network=network)
     small = replace(
         recipe,
         data=(str(synthetic / "grades.jsonl" if recipe.task == "grades" else synthetic),),

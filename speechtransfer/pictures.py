@@ -283,16 +283,21 @@ def canvas(width: float, height: float) -> tuple[Figure, matplotlib.axes.Axes]:
     return figure, axes
 
 
-def svg(figure: Figure, label: str) -> str:
-    """A figure as an SVG element that needs nothing from outside and shares no id with its neighbours."""
+def written(figure: Figure, salt: str, description: str | None = None, transparent: bool = False) -> str:
+    """A figure as the text of an SVG file; the same figure and salt give the same bytes."""
     buffer = io.StringIO()
-    described = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # no date: the same run, the same bytes
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label}), warnings.catch_warnings():
+    described = {**dict.fromkeys(("Creator", "Date", "Format", "Type")), "Description": description}  # no date
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
         # matplotlib only measures the text, with a font that lacks many scripts; the browser draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        figure.savefig(buffer, format="svg", transparent=True, dpi=144, metadata=described)
-    svg = buffer.getvalue()
+        figure.savefig(buffer, format="svg", transparent=transparent, dpi=144, metadata=described)
+    return buffer.getvalue()
+
+
+def svg(figure: Figure, label: str) -> str:
+    """A figure as an SVG element that needs nothing from outside and shares no id with its neighbours."""
+    svg = written(figure, label, transparent=True)
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)  # HTML knows them
     used = set(re.findall(r"#(\w+)", svg))

@@ -6,21 +6,16 @@ Expected: not yet run.
 
 from dataclasses import replace
 
-from speechtransfer.baseline import Scratch
 from speechtransfer.catalogue import find
-from speechtransfer.recipe import Recipe
-from speechtransfer.schedule import FitSettings
-from speechtransfer.transfer import Rule, Transfer
 
-PLAIN = Recipe(
+DONOR = find("donor_ru")[1]["english"]
+PLAIN = replace(
+    DONOR,
     name="ablation_es",
     data=("debian:tuxpaint-es",),
-    source="runs/source_ablation/plain",
     language="spa",
-    transfer=Transfer((Rule(r"encoder\..*"), Rule(r"objective\..*"))),
-    settings=FitSettings(epochs=32, lr=1e-3, evaluations=4),
-    train_minutes=4.0,
+    settings=replace(DONOR.settings, evaluations=4),
     run_folds=(0, 1),
-    scratch=Scratch(folds=0),
+    language_model=0,
 )
 RECIPES = {variant: replace(PLAIN, source=f"runs/source_ablation/{variant}") for variant in find("source_ablation")[1]}

@@ -7,25 +7,20 @@ Expected: not yet run.
 from dataclasses import replace
 
 from speechtransfer.augmentation import Surroundings
-from speechtransfer.baseline import Scratch, scratch_transfer
 from speechtransfer.batches import BatchSettings
-from speechtransfer.recipe import Distillation, Recipe
-from speechtransfer.schedule import FitSettings
+from speechtransfer.catalogue import find
+from speechtransfer.recipe import Distillation
 
-PLAIN = Recipe(
+DONOR = find("source_donor")[1]["english"]
+PLAIN = replace(
+    DONOR,
     name="source_ablation",
     data=(
         *(f"debian:asterisk-{language}" for language in ("en", "fr", "it")),
         *(f"debian:tuxpaint-{language}" for language in ("be", "bg", "fr", "ro")),
     ),
-    source="random:conformer",
-    transfer=scratch_transfer(),
-    settings=FitSettings(epochs=40, lr=1e-3, warmup=0.05, evaluations=4, batches=BatchSettings(seconds=40, join=12)),
+    settings=replace(DONOR.settings, epochs=40, evaluations=4, batches=BatchSettings(seconds=40, join=12)),
     train_minutes=12.0,
-    folds=16,
-    run_folds=(0,),
-    split_by="prompt",
-    scratch=Scratch(folds=0),
 )
 NOISY = replace(PLAIN.settings.batches, surroundings=Surroundings(noise=0.2, room=0.1, telephone=0.3))
 RECIPES = {
