@@ -13,10 +13,12 @@ from speechtransfer.pictures import LINES, written
 from speechtransfer.record import Result, tests_of
 from speechtransfer.score import GRADED, Estimate, called
 
-#: What of a variant's name says the amount: ``many-5clips``, ``4min``, ``open1clip``, ``all``.
-_AMOUNT = re.compile(r"-?\d+(clips?|min)$|(^|-)(all|default)$")
+#: What of a variant's name says the amount: ``many-5clips``, ``4min``, ``open1clip``, ``all``. Of ``2speakers`` the
+#: word stays: so many recordings by the same people are another line.
+_AMOUNT = re.compile(r"-?\d+(clips?|min)$|\d+(?=speakers?$)|(^|-)(all|default)$")
 #: What of a configuration may differ along a line: the amount, and what is set by it.
-_BESIDE = ("train_clips", "train_minutes", "draws", "scratch")
+_AMOUNTS = ("train_clips", "train_speakers", "train_minutes")
+_BESIDE = (*_AMOUNTS, "draws", "scratch")
 _STEPS = ("steps", "epochs", "minutes", "evaluations")
 #: What of an open set is drawn in the place of the metric that a model is chosen by.
 _OPEN = ("detected_at_5", "detected_at_1")
@@ -32,7 +34,7 @@ def lines(results: Iterable[Result]) -> dict[tuple[str, str], dict[str, Points]]
     """
     alike: dict[str, dict[float | None, Result]] = {}
     for result in (one for one in results if one.fold == "pooled"):
-        amount = result.config.get("train_clips") or result.config.get("train_minutes")
+        amount = next((given for name in _AMOUNTS if (given := result.config.get(name))), None)
         alike.setdefault(_method(result), {})[amount] = result
     systems: dict[str, dict[float | None, Mapping[str, Any]]] = {}
     for members in (one for one in alike.values() if len(one) > 1):
@@ -58,7 +60,8 @@ def _method(result: Result) -> str:
     """A configuration without what may differ along a line, as text."""
     kept = {name: value for name, value in result.config.items() if name not in _BESIDE}
     settings = {name: value for name, value in kept.get("settings", {}).items() if name not in _STEPS}
-    return json.dumps({**kept, "settings": settings}, sort_keys=True)
+    same_people = bool(result.config.get("train_speakers"))
+    return json.dumps({**kept, "settings": settings, "same people": same_people}, sort_keys=True)
 
 
 def _folds(members: Iterable[Result]) -> dict[str, str]:
@@ -86,7 +89,7 @@ def picture(results: Sequence[Result]) -> bytes | None:
     amounts = {amount for drawn in panels.values() for points in drawn.values() for amount in points}
     given = sorted(amount for amount in amounts if amount is not None)
     places = {amount: place for place, amount in enumerate([*given, *([None] if None in amounts else [])])}
-    clips = any(result.config.get("train_clips") for result in results)
+    clips = any(result.config.get(name) for result in results for name in ("train_clips", "train_speakers"))
     names = list(dict.fromkeys(name for drawn in panels.values() for name in drawn))
     figure = Figure(figsize=(0.6 + 3.9 * len(panels), 3.4), layout="constrained", facecolor="white")
     columns = figure.subplots(1, len(panels), squeeze=False)[0]

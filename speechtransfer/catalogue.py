@@ -101,9 +101,11 @@ def choose(recipes: Mapping[str, Recipe], wanted: tuple[str, ...]) -> dict[str, 
 
 
 def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
-    """Three steps of a recipe on the synthetic set with a tiny random encoder of the same family."""
+    """Three steps of a recipe on the synthetic set with a tiny random encoder of the same family; none of a match."""
     synthetic = packaged_sources().parent / "synthetic"
-    settings = replace(recipe.settings, steps=3, epochs=None, minutes=None, evaluations=1)
+    steps = 0 if recipe.keywords.loss == "match" else 3
+    metric = "within" if recipe.keywords.metric == "source" else recipe.keywords.metric  # a random source has none
+    settings = replace(recipe.settings, steps=steps, epochs=None, minutes=None, evaluations=1)
     network = recipe.scratch.network and f"random:conformer,{_SIZES}"
     folds = min(1, recipe.scratch.folds)
     scratch = replace(recipe.scratch, rates=recipe.scratch.rates[:1], factor=1.0, folds=folds, network=network)
@@ -118,9 +120,10 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         keep_splits=None,
         train_minutes=None,
         train_clips=None,
+        train_speakers=None,
         draws=1,
         negatives=(),  # the synthetic set has no speech but that of its words
-        keywords=replace(recipe.keywords, words=(), others="unknown"),
+        keywords=replace(recipe.keywords, words=(), others="unknown", metric=metric),
         speaker_pattern=None,
         folds=2,
         run_folds=(0,),

@@ -17,7 +17,7 @@ from speechtransfer.errors import ContaminationError, DataError, PlanError
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.model import Model
-from speechtransfer.objectives import Contrast
+from speechtransfer.objectives import Nearest
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.score import Scores
 
@@ -39,21 +39,21 @@ def predict(model: Model, manifest: Manifest, recordings: Sound | None = None) -
     return [found[row.id] for row in manifest]
 
 
-def embed(model: Model, rows: Manifest, recordings: Sound) -> Tensor:
-    """(N, embedding) of utterances on the CPU, in order, where the objective compares them.
+def embed(model: Model, rows: Manifest, recordings: Sound) -> list[Tensor]:
+    """What the objective compares of each utterance, on the CPU, in order.
 
     Raises:
         PlanError: the objective does not.
         AudioError: a recording cannot be read.
     """
     objective = model.objective
-    if not isinstance(objective, Contrast):
+    if not isinstance(objective, Nearest):
         raise PlanError(f"{objective.kind}: does not compare utterances, so it has no embedding of them.")
     found: dict[str, Tensor] = {}
     with _listening(model):
         for frames, batch in _heard(model, rows, recordings):
-            found.update(zip(batch.ids, objective.embed(frames).cpu(), strict=True))
-    return torch.stack([found[row.id] for row in rows])
+            found.update(zip(batch.ids, (one.cpu() for one in objective.embed(frames)), strict=True))
+    return [found[row.id] for row in rows]
 
 
 def settle(model: Model, train: Manifest, recordings: Sound) -> None:

@@ -70,11 +70,12 @@ class Recipe:
         train_minutes: how much of the training split to use; None is all.
         language_model: order of a character n-gram over the training texts alone, which a recogniser decodes
             with as far as that helps on dev; 0 for none.
-        train_clips: how many recordings of each keyword to use; None is all.
+        train_clips: how many recordings of each keyword to use, by whomever; None is all.
+        train_speakers: how many speakers to use, each with all recordings of every keyword; None is all.
         folds: into how many a corpus without splits is cut.
         run_folds: which of them to run; None is all.
-        draws: how many times each fold is run, where ``train_clips`` or ``train_minutes`` draws a part of its
-            training rows: other ones each time. Figures are the means over the draws.
+        draws: how many times each fold is run, where ``train_clips``, ``train_speakers`` or ``train_minutes`` draws
+            a part of its training rows: other ones each time. Figures are the means over the draws.
         split_seed: of the cut; apart from every training seed.
         split_by: what must not cross splits beside prompts: ``auto`` takes speakers where two or more are
             known and no row names its group, ``prompt`` never; ``span`` cuts through recordings too, where there are
@@ -123,6 +124,7 @@ class Recipe:
     contract: ContractSettings = field(default_factory=ContractSettings)
     units: UnitSettings = field(default_factory=UnitSettings)
     keep_splits: str | None = None
+    train_speakers: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a pattern that finds no speaker, and parts that are none.
@@ -132,9 +134,10 @@ class Recipe:
                 transcript; an order below zero; negatives of a recogniser; units of anything else; draws of
                 everything; texts without a language model, or of one language for several.
         """
-        if self.draws < 1 or (self.draws > 1 and self.train_clips is None and self.train_minutes is None):
+        amounts = (self.train_clips, self.train_speakers, self.train_minutes)
+        if self.draws < 1 or (self.draws > 1 and not any(amounts)):
             raise SettingsError(
-                f"draws={self.draws}: one or more; more need train_clips or train_minutes to draw from."
+                f"draws={self.draws}: one or more; more need train_clips, train_speakers or train_minutes to draw from."
             )
         if self.language_model < 0:
             raise SettingsError(f"language_model={self.language_model} is an order: zero for none, or more.")
@@ -147,8 +150,11 @@ class Recipe:
             raise SettingsError("negatives are speech without keywords: the task must be keywords.")
         if self.units != UnitSettings() and self.task != "ctc":
             raise SettingsError("units are what a recogniser writes: the task must be ctc.")
-        if self.train_clips is not None and (self.train_clips < 1 or self.task != "keywords"):
-            raise SettingsError(f"train_clips={self.train_clips} must be one or more, and the task keywords.")
+        for name, count in (("train_clips", self.train_clips), ("train_speakers", self.train_speakers)):
+            if count is not None and (count < 1 or self.task != "keywords"):
+                raise SettingsError(f"{name}={count} must be one or more, and the task keywords.")
+        if self.train_clips is not None and self.train_speakers is not None:
+            raise SettingsError("train_clips and train_speakers are two amounts: give one of them.")
         try:
             groups = re.compile(self.speaker_pattern or "()").groups
         except re.error as error:

@@ -259,6 +259,30 @@ def take_each(manifest: Manifest, count: int, seed: int, stratum: Callable[[Utte
     return Manifest(tuple(row for index, row in enumerate(manifest) if index in chosen), manifest.ledger)
 
 
+def take_speakers(manifest: Manifest, count: int, seed: int, stratum: Callable[[Utterance], str]) -> Manifest:
+    """The rows of ``count`` random speakers, of those who have one in every stratum, in the original order.
+
+    Smaller counts with one seed are subsets of larger ones, as in ``take_seconds``.
+
+    Raises:
+        DataError: fewer speakers have.
+    """
+    said: dict[str, set[str]] = defaultdict(set)
+    for row in manifest:
+        if row.speaker is not None:
+            said[row.speaker].add(stratum(row))
+    everything = set(map(stratum, manifest))
+    able = sorted(speaker for speaker, strata in said.items() if strata == everything)
+    if count > len(able):
+        raise DataError(
+            f"{count} speakers are wanted who said all of {len(everything)} words, and {len(able)} did. Ask for fewer, "
+            "or name the speakers (--speaker-pattern) if they are not known."
+        )
+    random.Random(seed).shuffle(able)
+    chosen = set(able[:count])
+    return Manifest(tuple(row for row in manifest if row.speaker in chosen), manifest.ledger)
+
+
 def leaks(manifest: Manifest, key: Callable[[Utterance], str | None]) -> dict[str, tuple[str, ...]]:
     """Values of ``key`` (a prompt, a speaker, a content hash) that stand in more than one split."""
     where: dict[str, set[str]] = defaultdict(set)

@@ -13,7 +13,6 @@ from speechtransfer.augmentation import Surroundings
 from speechtransfer.batches import item_seed
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, LedgerRow, Manifest, Utterance
-from speechtransfer.objectives.contrast import Metric
 from speechtransfer.objectives.pooled import Pooling
 from speechtransfer.practice import moved, practise
 from speechtransfer.splits import cross_validation, require_all
@@ -46,12 +45,15 @@ class Keywords:
         others: whether the other labels are learnt as ``_unknown_``, or ``unseen`` until a test, ``open``; rows that
             are labelled so are learnt in any case.
         loss: ``classify`` is an output layer over a closed set of words. The others compare clips (see ``Contrast``)
-            and give a spotter that words can be added to without training.
-        embedding: width of the space in which clips are compared; None keeps that of what is pooled.
+            and give a spotter that words can be added to without training; ``match`` compares them frame by frame
+            and is not trained at all (see ``Match``).
+        embedding: width of the space in which clips are compared; None keeps that of what is pooled, and is 64 of
+            ``match``.
         temperature: of ``prototypes`` and ``ntxent``.
         margin: of ``triplet`` and ``siamese``.
         metric: what the training clips say of distances: ``within`` that the ways in which clips of one word differ
-            count less, ``channels`` how far each channel varies, ``plain`` nothing.
+            count less, ``channels`` how far each channel varies, ``plain`` nothing. ``match`` learns its own
+            ``within``, or takes that of the ``source``, a run that learnt one.
         layers: blocks of the encoder, such as ``layer0,layer1,layer2``, of which a learned weighted sum is pooled;
             none is the last block alone; of ``classify``.
         rejection: whether a word's threshold is one of its ``probability`` or of its ``energy`` (see ``Acceptance``);
@@ -71,11 +73,11 @@ class Keywords:
     window: float | None = None
     words: tuple[str, ...] = ()
     others: Literal["unknown", "unseen"] = "unknown"
-    loss: Literal["classify", "prototypes", "triplet", "ntxent", "siamese"] = "classify"
+    loss: Literal["classify", "prototypes", "triplet", "ntxent", "siamese", "match"] = "classify"
     embedding: int | None = None
     temperature: float = 0.1
     margin: float = 0.5
-    metric: Metric = "within"
+    metric: Literal["within", "channels", "plain", "source"] = "within"
     layers: tuple[str, ...] = ()
     rejection: Rejection = "probability"
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -86,7 +88,8 @@ class Keywords:
 
         Raises:
             SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word,
-                layers that nothing weighs, a way of rejection that is another's, copies of nothing.
+                layers that nothing weighs, a way of rejection or a metric that is another's, pooling of what is
+                not pooled, copies of nothing.
         """
         if self.windows < 0 or not (self.window is None or self.window >= _SHORTEST_WINDOW):
             raise SettingsError(
@@ -110,6 +113,10 @@ class Keywords:
             raise SettingsError(
                 "keywords.rejection is of loss=classify alone: what compares clips rejects by distance."
             )
+        if self.metric == "source" and self.loss != "match":
+            raise SettingsError("keywords.metric=source is of loss=match alone: others learn theirs here.")
+        if self.loss == "match" and self.pooling != "mean":
+            raise SettingsError("keywords.pooling: loss=match compares frame by frame and pools nothing. Leave it out.")
         if len(set(self.words)) < len(self.words) or set(self.words) & set(RESERVED):
             raise SettingsError(f"keywords.words={','.join(self.words)}: name each word once, and none of {RESERVED}.")
 

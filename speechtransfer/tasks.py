@@ -18,12 +18,12 @@ from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.keeping import keep_splits
 from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance
-from speechtransfer.objectives import Classify, Contrast, Distil, Objective, Regress, Sum
+from speechtransfer.objectives import Classify, Contrast, Distil, Match, Objective, Regress, Sum
 from speechtransfer.pronunciation import Phones
 from speechtransfer.recognition import ALL, output_layers
 from speechtransfer.separation import speaker_dependent
 from speechtransfer.sources import load_encoder
-from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds
+from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds, take_speakers
 from speechtransfer.spotting import Keywords, spotting
 from speechtransfer.text import TextContract
 from speechtransfer.trial import Task
@@ -161,16 +161,18 @@ def _builder(recipe: Recipe, corpus: Corpus, prose: Sequence[str]) -> Callable[[
 
 
 def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
-    """An output layer, or prototypes, with the settings that are theirs."""
+    """An output layer, prototypes or recordings to compare with, with the settings that are theirs."""
     chosen = asdict(keywords)
     acceptance = Acceptance(rate=keywords.false_accepts, window=keywords.window, by=keywords.rejection)
-    kind: type[Classify | Contrast]
+    kind: type[Classify | Contrast | Match]
     own: tuple[str, ...]
     if keywords.loss == "classify":
-        kind, own = Classify, ("hidden", "smoothing", "balanced", "layers")
+        kind, own = Classify, ("pooling", "dropout", "hidden", "smoothing", "balanced", "layers")
+    elif keywords.loss == "match":
+        kind, own = Match, ("embedding", "metric")
     else:
-        kind, own = Contrast, ("loss", "embedding", "temperature", "margin", "metric")
-    settings = {name: chosen[name] for name in ("pooling", "dropout", *own)}
+        kind, own = Contrast, ("pooling", "dropout", "loss", "embedding", "temperature", "margin", "metric")
+    settings = {name: chosen[name] for name in own}
     return kind.from_rows(rows, acceptance=acceptance, **settings)
 
 
@@ -193,6 +195,10 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)
     if recipe.train_clips is not None:
         manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed + draw, corpus)
+    if recipe.train_speakers is not None:
+        seed = recipe.split_seed + draw
+        few = take_speakers(manifest.split("train"), recipe.train_speakers, seed, corpus.stratum)
+        manifest = _with_train(manifest, few)
     further, negatives = dict(corpus.tests), None
     if recipe.task == "keywords":
         made = spotting(recipe, manifest, corpus.recordings, corpus.negatives, fold)
@@ -251,8 +257,7 @@ def _shortened(manifest: Manifest, minutes: float, seed: int, recordings: Record
     there = sum(map(recordings.seconds, manifest.split("train"))) / 60
     if not 0 < minutes <= there:
         raise DataError(f"{minutes:g} minutes are wanted of a training split of {there:.1f}. Ask for less, or for all.")
-    kept = {row.id for row in take_seconds(manifest.split("train"), 60 * minutes, seed, recordings.seconds)}
-    return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
+    return _with_train(manifest, take_seconds(manifest.split("train"), 60 * minutes, seed, recordings.seconds))
 
 
 def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> Manifest:
@@ -260,8 +265,13 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
     most = max(Counter(map(corpus.stratum, train)).values())
     if clips > most:
         raise DataError(f"{clips} recordings of each word are wanted of at most {most}. Ask for less, or for all.")
-    kept = {row.id for row in take_each(train, clips, seed, corpus.stratum)}
-    return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in kept), manifest.ledger)
+    return _with_train(manifest, take_each(train, clips, seed, corpus.stratum))
+
+
+def _with_train(manifest: Manifest, kept: Manifest) -> Manifest:
+    """A manifest of whose training rows only some are kept."""
+    names = {row.id for row in kept}
+    return Manifest(tuple(row for row in manifest if row.split != "train" or row.id in names), manifest.ledger)
 
 
 def _notes(learnt: Iterable[Utterance], tested: Iterable[Utterance], corpus: Corpus) -> tuple[str, ...]:

@@ -66,6 +66,15 @@ def test_methods_are_lines_of_their_own_whatever_they_are_called() -> None:
     assert list(drawn(results)) == ["many", "compact", "many-3clips"]
 
 
+def test_recordings_by_the_same_people_are_another_line() -> None:
+    results = [
+        result(f"{n}{what}", {"test": {"accuracy": figure(value * n)}}, **{amount: n})
+        for what, amount, value in (("clips", "train_clips", 0.1), ("speakers", "train_speakers", 0.2))
+        for n in (2, 4)
+    ]
+    assert drawn(results) == {"transfer": {2: 0.2, 4: 0.4}, "speakers": {2: 0.4, 4: 0.8}}
+
+
 def test_open_sets_are_drawn_by_detection() -> None:
     results = [
         result(

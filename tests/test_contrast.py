@@ -183,7 +183,7 @@ def test_words_are_accepted_by_thresholds_of_their_own_and_a_new_one_by_the_midd
 
 def test_a_word_without_a_clip_is_never_said_and_nothing_is_before_the_first() -> None:
     objective = attached()
-    with pytest.raises(PlanError, match="no prototype yet"):
+    with pytest.raises(PlanError, match="no clip was heard yet"):
         objective.predict(frames())
     with torch.inference_mode():
         objective.settle(iter([(frames(chosen=(0, 1, 3)), batch(("yes", "no", None)))]))

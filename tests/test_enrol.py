@@ -21,7 +21,7 @@ from speechtransfer.checkpoint import load
 from speechtransfer.defaults import defaults
 from speechtransfer.evaluate import embed
 from speechtransfer.manifest import Manifest, Utterance
-from speechtransfer.objectives import Contrast
+from speechtransfer.objectives import Nearest
 from speechtransfer.spotting import Keywords
 from speechtransfer.tasks import fold_task, open_corpus
 
@@ -50,10 +50,10 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return say_words(tmp_path_factory.mktemp("words"))
 
 
-@pytest.fixture(scope="module")
-def trained(words: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["prototypes", "match"])
+def trained(words: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     home = tmp_path_factory.mktemp("spotter")
-    return spotter(home / "run", words, Keywords(loss="prototypes"), home / "cache")
+    return spotter(home / "run", words, Keywords(loss=request.param), home / "cache")
 
 
 @pytest.fixture
@@ -74,16 +74,16 @@ def call(*arguments: str | Path) -> int:
     return int(stopped.value.code or 0)
 
 
-def objective(run: Path) -> Contrast:
+def objective(run: Path) -> Nearest:
     found = load(run).objective
-    assert isinstance(found, Contrast)
+    assert isinstance(found, Nearest)
     return found
 
 
 def distances(run: Path, words: Path) -> torch.Tensor:
     model = load(run)
     rows = Manifest(tuple(Utterance(path) for path in sorted(words.rglob("*.wav"))))
-    assert isinstance(model.objective, Contrast)
+    assert isinstance(model.objective, Nearest)
     return model.objective.distances(embed(model, rows, Recordings(RATE)))
 
 
@@ -110,15 +110,14 @@ def test_a_new_word_is_known_and_old_words_score_what_they_did(
     assert {content_hash(path) for path in clips} <= load(run).encoder.card.audio
 
 
-def test_enrolling_the_training_clips_gives_the_prototype_of_training(run: Path, words: Path) -> None:
+def test_enrolling_the_training_clips_gives_the_word_of_training(run: Path, words: Path) -> None:
     usual = defaults(str(words), "random:conformer", "conformer", "eng", "keywords")
     made = replace(usual, keywords=Keywords())
     train = fold_task(made, open_corpus(made, RATE), 0).manifest.split("train")
     own = [row.audio for row in train if row.label == "low"]
     assert call("enrol", run, "deep", *own) == 0
-    found = objective(run)
-    low, deep = (found.prototypes[found.labels.index(word)] for word in ("low", "deep"))
-    assert torch.allclose(low, deep, atol=1e-5)
+    found, places = distances(run, words), objective(run).labels
+    assert torch.allclose(found[:, places.index("low")], found[:, places.index("deep")], atol=1e-5)
 
 
 def test_a_copy_leaves_the_run_alone(run: Path, clips: list[Path], tmp_path: Path) -> None:

@@ -244,6 +244,19 @@ def test_every_draw_takes_other_recordings_of_the_same_folds(words: Path, tmp_pa
     assert sorted(path.name for path in (tmp_path / "run" / "folds").iterdir()) == ["1", "11", "6"]
 
 
+def test_every_draw_takes_other_people_who_said_every_word(words: Path) -> None:
+    named = {"speaker_pattern": r"/([a-z]+)_\d+\.wav$", "split_by": "prompt"}
+    made = recipe(words, train_speakers=1, draws=8, run_folds=(1,), scratch=Scratch(folds=0), **named)
+    corpus = open_corpus(made, RATE)
+    taken = [fold_task(made, corpus, number).manifest.split("train") for number in range(1, 40, 5)]
+    assert all(len(one.speakers) == 1 and {row.label for row in one} == set(WORDS) for one in taken)
+    assert len({one.speakers for one in taken}) > 1
+    with pytest.raises(SettingsError, match="two amounts"):
+        recipe(words, train_speakers=1, train_clips=1)
+    with pytest.raises(SettingsError, match="train_speakers=0"):
+        recipe(words, train_speakers=0)
+
+
 def test_draws_of_everything_are_refused(words: Path) -> None:
     with pytest.raises(SettingsError, match="draws=2"):
         recipe(words, draws=2)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
-from speechtransfer.splits import assign, cross_validation, folds, kept_together, leaks, take_each, take_seconds
+from speechtransfer.splits import assign, cross_validation, folds, kept_together, leaks, take_each, take_seconds, take_speakers
 
 
 def rows(count: int, prompts: int, speakers: int = 1, seed: int = 0) -> Manifest:
@@ -164,6 +164,25 @@ def test_so_many_of_each_are_nested_and_in_the_original_order() -> None:
     assert [row.id for row in more] == [row.id for row in given if row in set(more)]
     assert all_there.rows == given.rows
     assert take_each(given, 2, 4, lambda row: row.label or "").rows != few.rows
+
+
+def test_so_many_speakers_are_nested_and_each_said_every_word() -> None:
+    rows = [(speaker, word) for speaker in "uvwxyz" for word in "abc" if (speaker, word) != ("x", "b")]
+    given = Manifest(
+        tuple(Utterance(Path(f"/{speaker}{word}.wav"), label=word, speaker=speaker) for speaker, word in rows)
+        + (Utterance(Path("/who.wav"), label="a"),)
+    )
+
+    def taken(count: int, seed: int = 3) -> Manifest:
+        return take_speakers(given, count, seed, lambda row: row.label or "")
+
+    assert [len(taken(count).speakers) for count in (1, 3, 5)] == [1, 3, 5]
+    assert "x" not in taken(5).speakers and len(taken(5)) == 15
+    assert set(taken(1)) < set(taken(3)) < set(taken(5))
+    assert [row.id for row in taken(3)] == [row.id for row in given if row in set(taken(3))]
+    assert len({frozenset(taken(2, seed).speakers) for seed in range(9)}) > 1
+    with pytest.raises(DataError, match="6 speakers are wanted who said all of 3 words, and 5 did"):
+        taken(6)
 
 
 def test_unknown_speakers_are_no_speaker() -> None:

@@ -1,12 +1,14 @@
-"""Whitening within words, against covariances computed by hand."""
+"""Whitening within words and discriminants, against covariances computed by hand and against SciPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 
-from speechtransfer.objectives.whitening import SHRINKAGE, by_channel, within_words
+from speechtransfer.errors import DataError
+from speechtransfer.objectives.whitening import SHRINKAGE, by_channel, discriminant, within_words
 
 WORDS = torch.tensor([0, 0, 1, 1, 1, 2, 0, 2])
 
@@ -51,3 +53,47 @@ def test_channels_vary_alike_unless_they_hardly_do() -> None:
     assert bool((deviation < 1).all()) and float(deviation[0]) > 0.6
     assert float(deviation[2]) == 0.0
     assert torch.isfinite(by_channel(torch.ones(3, 4))).all()
+
+
+def drawn_apart(classes: int, width: int, apart: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Forty values of each class, which lie about places of their own."""
+    source = torch.Generator().manual_seed(7)
+    numbers = torch.arange(classes).repeat_interleave(40)
+    places = apart * torch.randn(classes, width, generator=source)
+    scatter = torch.randn(len(numbers), width, generator=source) @ torch.randn(width, width, generator=source)
+    return places[numbers] + scatter, numbers
+
+
+def test_a_discriminant_is_a_second_librarys_generalised_eigenvectors() -> None:
+    given, numbers = drawn_apart(5, 6)
+    exact = given.double().numpy()
+    apart = np.concatenate([exact[numbers == one] - exact[numbers == one].mean(0) for one in range(5)])
+    within = apart.T @ apart / len(apart)
+    shrunk = within + SHRINKAGE * np.trace(within) / 6 * np.eye(6)
+
+    means = np.stack([exact[numbers == one].mean(0) for one in range(5)]) - exact.mean(0)
+    _, theirs = scipy.linalg.eigh(means.T @ means, shrunk)
+    expected = exact @ theirs[:, ::-1]
+    found = (given @ discriminant(given, numbers, 4)).double().numpy()
+    for k in range(4):
+        column, other = found[:, k] - found[:, k].mean(), expected[:, k] - expected[:, k].mean()
+        assert abs(np.corrcoef(column, other)[0, 1]) == pytest.approx(1.0, abs=1e-4)
+    mapped = discriminant(given, numbers, 4).double().numpy()
+    assert np.allclose(mapped.T @ shrunk @ mapped, np.eye(4), atol=1e-4)
+
+
+def test_classes_do_not_differ_in_more_directions_than_they_can() -> None:
+    given, numbers = drawn_apart(3, 6)
+    found = discriminant(given, numbers, 5)
+    assert found.shape == (6, 5)
+    assert bool(found[:, :2].abs().sum(0).gt(0).all()) and not found[:, 2:].any()
+    few = discriminant(given, numbers, 1)
+    assert torch.allclose(few, found[:, :1])
+
+
+@pytest.mark.parametrize("defect", ["one class", "all alike"])
+def test_a_discriminant_of_nothing_is_refused(defect: str) -> None:
+    given, numbers = drawn_apart(2, 3)
+    given, numbers = (given, numbers * 0) if defect == "one class" else (torch.ones(80, 3), numbers)
+    with pytest.raises(DataError, match="two words or more"):
+        discriminant(given, numbers, 1)

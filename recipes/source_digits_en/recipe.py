@@ -1,4 +1,6 @@
-"""Sources of a spotter: three small networks that know ten English digits, as the Free Spoken Digit Dataset has them.
+"""Sources of a spotter: what ten English digits teach, as the Free Spoken Digit Dataset has them.
+
+Three small networks, and of pretrained encoders how differently people say one word.
 
 Command: SPEECHTRANSFER_DATA=... speechtransfer run recipes/source_digits_en --out runs/source_digits_en
 Expected: accuracy 43.6% [39.2, 48.2] (dnn), 45.2% [40.6, 49.8] (cnn), 50.2% [45.8, 54.8] (compact) of 500 recordings by
@@ -10,6 +12,8 @@ from dataclasses import replace
 from speechtransfer.baseline import Scratch, scratch_transfer
 from speechtransfer.recipe import Recipe
 from speechtransfer.schedule import FitSettings
+from speechtransfer.spotting import Keywords
+from speechtransfer.transfer import Rule, Transfer
 
 DNN = Recipe(
     name="source_digits_en",
@@ -26,8 +30,20 @@ DNN = Recipe(
     run_folds=(0,),
     scratch=Scratch(folds=0),
 )
+#: Nothing is trained: what is learnt is the metric of a frozen encoder's block, for words of other languages.
+WHISPER = replace(
+    DNN,
+    source="openai/whisper-tiny.en",
+    family="whisper",
+    transfer=Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), cut="layer2"),
+    settings=replace(DNN.settings, steps=0, epochs=None),
+    keywords=Keywords(loss="match"),
+)
+MANY = replace(WHISPER, source="many", family="conformer", transfer=replace(WHISPER.transfer, cut="layer3"))
 RECIPES = {
     "dnn": DNN,
     "cnn": replace(DNN, source="random:cnn", family="cnn"),
     "compact": replace(DNN, source="random:compact", family="compact"),
+    "whisper-metric": WHISPER,
+    "many-metric": MANY,
 }

@@ -31,6 +31,20 @@ FIVE = replace(
 )
 #: All recordings by a linear layer over what five are compared by.
 PARTS = replace(ALL, transfer=FIVE.transfer, keywords=Keywords(pooling="parts"))
+#: The same by recordings that are compared frame by frame, in directions that English digits taught.
+MATCH = replace(
+    FIVE,
+    source="runs/source_digits_en/whisper-metric",
+    transfer=replace(FIVE.transfer, cut=None),
+    keywords=Keywords(loss="match", metric="source"),
+)
+#: As a user begins: one or a few people say every word once.
+SPEAKERS = {
+    f"{name}{count}speaker{'s' * (count > 1)}": replace(recipe, train_clips=None, train_speakers=count)
+    for name, recipe in (("", FIVE), ("match-", MATCH))
+    for count in (1, 2, 5, 10)
+}
+MATCHED = {f"match-{clips}clip{'s' * (clips > 1)}": replace(MATCH, train_clips=clips) for clips in (1, 2, 5, 10)}
 FEW = {f"{clips}clip{'s' * (clips > 1)}": replace(FIVE, train_clips=clips) for clips in (5, 1, 2, 10)}
 
 
@@ -46,6 +60,10 @@ RECIPES = {
     "default": ALL,
     "parts": PARTS,
     **FEW,
+    **SPEAKERS,
+    **MATCHED,
+    # By a metric of the recordings themselves: what the English digits add.
+    "match-own-5clips": replace(MATCHED["match-5clips"], keywords=Keywords(loss="match")),
     "open": OPEN,
     "open-energy": replace(OPEN, keywords=replace(OPEN.keywords, rejection="energy")),
     **{f"open{amount}": opened(recipe) for amount, recipe in FEW.items()},

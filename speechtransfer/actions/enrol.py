@@ -1,4 +1,4 @@
-"""What enrol does: a new prototype from a few clips, in a run folder that is the old or the new one at any moment."""
+"""What enrol does: a new word from a few clips, in a run folder that is the old or the new one at any moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import embed
 from speechtransfer.manifest import RESERVED, Manifest, Utterance
 from speechtransfer.model import Model
-from speechtransfer.objectives import Contrast
+from speechtransfer.objectives import Nearest
 
 if TYPE_CHECKING:
     from speechtransfer.keyword_verbs import Enrol
@@ -38,10 +38,11 @@ def enrol(console: Console, request: Enrol) -> int:
     """
     model = load(request.run)
     old = model.objective
-    if not isinstance(old, Contrast):
+    if not isinstance(old, Nearest):
         raise SettingsError(
             f"{request.run}: is a run of kind {old.kind}, in which what one word scores depends on all others, so "
-            "that none can be added without training. Adapt with --set keywords.loss=prototypes to enrol words."
+            "that none can be added without training. To enrol words, adapt with --set keywords.loss=prototypes or "
+            "keywords.loss=match."
         )
     word = _allowed(request.word, old.labels, request.replace)
     if not 1 <= len(request.audio) <= MOST_CLIPS:
@@ -72,8 +73,8 @@ def _allowed(word: str, known: Sequence[str], again: bool) -> str:
     return name
 
 
-def _embedded(model: Model, audio: Sequence[Path]) -> Tensor:
-    """(N, embedding) of sound files, in order.
+def _embedded(model: Model, audio: Sequence[Path]) -> list[Tensor]:
+    """What is compared of each of N sound files, in order.
 
     Raises:
         DataError: one is unusable, or the same sound is there twice.
@@ -108,8 +109,8 @@ def _write(model: Model, run: Path, out: Path | None) -> None:
         raise DataError(f"{out}: cannot be written ({error.strerror}). Choose another --out.") from error
 
 
-def _tell(console: Console, audio: Sequence[Path], word: str, objective: Contrast, embedded: Tensor) -> None:
-    """Each clip's distance to the word's prototype and to the nearest other, with a warning where that is nearer."""
+def _tell(console: Console, audio: Sequence[Path], word: str, objective: Nearest, embedded: list[Tensor]) -> None:
+    """Each clip's distance to the word and to the nearest other, with a warning where that is nearer."""
     distances = objective.distances(embedded).sqrt()
     own = objective.labels.index(word)
     near, places = distances.index_fill(1, torch.tensor([own]), torch.inf).min(1)

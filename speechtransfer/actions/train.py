@@ -66,13 +66,16 @@ def _overridden(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 
 
 def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
-    """A recipe that learns by comparing clips, with batches in which there is something to compare.
+    """A recipe that compares clips: with batches in which there is something to learn from, or without any training.
 
     What is no word has no place of its own among the words: windows of it are made where they were asked for.
     """
-    batches, learns = recipe.settings.batches, recipe.settings.steps > 0
     if recipe.task != "keywords" or recipe.keywords.loss == "classify":
         return recipe
+    if recipe.keywords.loss == "match" and recipe.settings.epochs is not None:  # nobody asked for steps
+        untrained = replace(recipe.settings, steps=0, epochs=None)
+        recipe = replace(recipe, settings=untrained, scratch=replace(recipe.scratch, folds=0))
+    batches, learns = recipe.settings.batches, recipe.settings.steps > 0
     if not any(assignment.startswith("keywords.windows=") for assignment in asked):
         recipe = replace(recipe, keywords=replace(recipe.keywords, windows=0))
     if batches.episode or not learns:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from statistics import median
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,40 +10,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechtransfer.acceptance import Acceptance
-from speechtransfer.errors import DataError, PlanError, SettingsError
+from speechtransfer.errors import PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames
-from speechtransfer.manifest import RESERVED, Utterance
 from speechtransfer.objectives.comparisons import COMPARISONS, prototype
-from speechtransfer.objectives.contract import Objective, Prediction
+from speechtransfer.objectives.nearest import Embedded, Nearest
 from speechtransfer.objectives.pooled import (
     Attention,
     Pooling,
     attention_for,
     pool,
     pooled_width,
-    predicted,
-    score_predictions,
-    unlabelled,
 )
 from speechtransfer.objectives.whitening import by_channel, within_words
-from speechtransfer.score import Scores
 from speechtransfer.weights import Head
 
 Comparison = Literal["prototypes", "triplet", "ntxent", "siamese"]
 Metric = Literal["within", "channels", "plain"]
-#: What ``finish`` tries as the scale of squared distances, which are between 0 and 4.
-_SCALES = tuple(0.02 * 1.1**step for step in range(60))
 
 
-class Contrast(Objective):
+class Contrast(Nearest):
     """Nearest prototype on the unit sphere, in an embedding that is learnt by comparing clips.
 
     Frames are pooled over time, centred and scaled by the training clips, projected, and normalised to length 1. A
     word's prototype is the mean of its training clips there, brought back to length 1, so that a word of one clip and
     a word of twenty are compared alike. The projection begins as the identity (or orthogonal, where it changes the
     width): with no step of training at all, this is the encoder's own metric.
-
-    What a word scores depends on its own prototype and the clip alone: words that are added change no other's score.
 
     Args:
         labels: of the training rows, sorted; see ``from_rows``.
@@ -73,12 +62,9 @@ class Contrast(Objective):
     """
 
     kind = "contrast"
-    select = ("accuracy", "max")
     centre: Tensor
     whiten: Tensor
     prototypes: Tensor
-    clips: Tensor
-    scale: Tensor
 
     def __init__(
         self,
@@ -93,9 +79,7 @@ class Contrast(Objective):
         metric: Metric = "within",
         acceptance: Acceptance | None = None,
     ) -> None:
-        super().__init__()
-        if len(labels) < 2 or len(set(labels)) != len(labels):
-            raise SettingsError(f"contrast: {len(set(labels))} different labels in {len(labels)}; give two or more.")
+        super().__init__(labels, field, acceptance)
         for name, value, known in (
             ("pooling", pooling, Pooling),
             ("loss", loss, Comparison),
@@ -107,30 +91,16 @@ class Contrast(Objective):
             raise SettingsError(
                 "contrast: temperature, margin and embedding must be above zero, and dropout in [0, 1)."
             )
-        self.labels, self.field, self.pooling, self.embedding = tuple(labels), field, pooling, embedding
+        self.pooling, self.embedding = pooling, embedding
         self.comparison, self.temperature, self.margin = loss, temperature, margin
-        self.metric, self.acceptance = metric, acceptance or Acceptance()
-        self.words = tuple(label for label in labels if label not in RESERVED)
-        if not self.words:
-            raise SettingsError(f"contrast: {', '.join(labels)}: none of the labels is a word.")
+        self.metric = metric
         self.dropout = nn.Dropout(dropout)
         self.attention: Attention | None = None
         self.project: nn.Linear | None = None
 
-    @classmethod
-    def from_rows(cls, rows: Sequence[Utterance], field: str = "label", **more: Any) -> Contrast:
-        """The labels of training rows.
-
-        Raises:
-            DataError: fewer than two labels.
-        """
-        labels = sorted({value for row in rows if (value := getattr(row, field)) is not None})
-        if len(labels) < 2:
-            raise DataError(f"the training rows have {len(labels)} different {field}s; two at least are needed.")
-        return cls(labels, field, **more)
-
     def attach(self, width: int, period: float) -> None:
         """Build pooling, the projection (embedding, pooled width), and room for a prototype of every label."""
+        self.make_room()
         self.attention = attention_for(width, self.pooling)
         self._width, width = width, pooled_width(width, self.pooling)
         size = self.embedding or width
@@ -139,8 +109,6 @@ class Contrast(Objective):
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("whiten", torch.eye(width))
         self.register_buffer("prototypes", torch.zeros(len(self.labels), size))
-        self.register_buffer("clips", torch.zeros(len(self.labels), dtype=torch.int64))
-        self.register_buffer("scale", torch.ones(()))
 
     def _projection(self) -> nn.Linear:
         if self.project is None:
@@ -166,16 +134,6 @@ class Contrast(Objective):
             "metric": self.metric,
             "acceptance": self.acceptance.as_dict(),
         }
-
-    @classmethod
-    def from_settings(cls, values: Mapping[str, Any]) -> Contrast:
-        """The inverse of ``settings``; the projection is built by ``attach``, the prototypes are loaded with it."""
-        known = {name: value for name, value in values.items() if name != "kind"}
-        return cls(**{**known, "acceptance": Acceptance(**known.get("acceptance") or {})})
-
-    def unfit(self, utterance: Utterance, frames: int) -> str | None:
-        """No label, a label that is not among the known, or no frame at all."""
-        return unlabelled(utterance, self.field, self.labels, frames)
 
     def embed(self, frames: Frames) -> Tensor:
         """(B, embedding), each of length 1."""
@@ -215,12 +173,8 @@ class Contrast(Objective):
             self.clips[place] = len(own)
             self.prototypes[place] = prototype(own) if len(own) else 0.0
 
-    def enrolled(self, label: str, embedded: Tensor) -> Contrast:
-        """A copy that also knows ``label``, as its last, or knows it anew, from embeddings (N, embedding) of its clips.
-
-        Every other prototype, the scale and the embedding are what they were, bit for bit. A word without clips on
-        dev has no threshold of its own: it takes the middle one of those there are.
-        """
+    def enrolled(self, label: str, embedded: Embedded) -> Contrast:
+        """A copy with the prototype of ``label``, from embeddings (N, embedding) of its clips; see ``Nearest``."""
         labels = self.labels if label in self.labels else (*self.labels, label)
         place, added = labels.index(label), len(labels) - len(self.labels)
         again = Contrast.from_settings({**self.settings(), "labels": labels})
@@ -228,80 +182,16 @@ class Contrast(Objective):
         state = {name: value.clone() for name, value in self.state_dict().items()}
         for name in ("prototypes", "clips"):
             state[name] = torch.cat([state[name], state[name][:added]])
-        state["prototypes"][place], state["clips"][place] = prototype(embedded), len(embedded)
+        state["prototypes"][place] = prototype(torch.stack(tuple(embedded)))
+        state["clips"][place] = len(embedded)
         again.load_state_dict(state)
-        thresholds = dict(self.acceptance.thresholds)
-        if thresholds:
-            thresholds[label] = median(thresholds.values())
-        again.acceptance = replace(self.acceptance, thresholds=thresholds)
+        again.acceptance = self.accepting(label)
         return again.eval()
 
-    def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
-        """Choose the scale of the confidence, under which dev's words are likeliest, and each word's threshold.
+    def squared_distances(self, embedded: Embedded, place: int) -> Tensor:
+        """(B,) Euclidean, of embeddings (B, E), to a word's prototype.
 
-        Each clip of dev is asked of each word whether it is that word; the answers' cross-entropy weighs all that are
-        right as much as all that are wrong together. The scale is saved with the prototypes.
-
-        Returns:
-            ``acceptance``: what was chosen, and on how many recordings.
+        Computed by itself, without a matrix product, whose rounding depends on how many words there are.
         """
-        distances: list[Tensor] = []
-        said: list[str | None] = []
-        seconds: list[float] = []
-        for frames, batch in dev:
-            distances.append(self.distances(self.embed(frames)).double())
-            said += batch.fields[self.field]
-            seconds += (frames.lengths * frames.period).tolist()
-        if not distances:
-            return {}
-        squared = torch.cat(distances).cpu()
-        same = torch.tensor([[value == label for label in self.labels] for value in said])
-        same, other = same & squared.isfinite(), ~same & squared.isfinite()
-        if not same.any() or not other.any():
-            return {}
-
-        def cost(scale: float) -> float:
-            odds = -squared / scale
-            wrong = torch.log1p(-odds.exp().clamp(max=1 - 1e-9))
-            return -float(odds[same].mean() + wrong[other].mean())
-
-        self.scale.fill_(min(_SCALES, key=cost))
-        scores = self._word_scores(squared.to(self.scale))
-        self.acceptance = self.acceptance.chosen(scores.cpu(), said, self.words, seconds)
-        return {"acceptance": {**self.acceptance.as_dict(), "recordings": len(said)}}
-
-    def word_scores(self, frames: Frames) -> Tensor:
-        """(B, words) exp(-d^2 / scale) of the distance d to each word's prototype; other words change none."""
-        return self._word_scores(self.distances(self.embed(frames)))
-
-    def _word_scores(self, squared: Tensor) -> Tensor:
-        columns = [self.labels.index(word) for word in self.words]
-        return (-squared[:, columns] / self.scale).exp()
-
-    def distances(self, embedded: Tensor) -> Tensor:
-        """(B, labels) squared Euclidean distances of embeddings (B, E), infinite to a word without a clip.
-
-        Each is computed by itself, without a matrix product, whose rounding depends on how many words there are.
-
-        Raises:
-            PlanError: no clip was heard yet.
-        """
-        if not self.clips.any():
-            raise PlanError("contrast: there is no prototype yet. evaluate.settle makes them of the training rows.")
-        squared = [(embedded - one).square().sum(-1) for one in self.prototypes]
-        return torch.stack(squared, 1).masked_fill(self.clips == 0, torch.inf)
-
-    def predict(self, frames: Frames, batch: Batch | None = None) -> list[Prediction]:
-        """The word of the nearest prototype; confidence is exp(-d^2 / scale) of the distance d to it alone."""
-        squared = self.distances(self.embed(frames))
-        nearest, places = squared.min(1)
-        sure, values = (-nearest / self.scale).exp(), [self.labels[place] for place in places.tolist()]
-        return predicted(values, sure.tolist(), self.words, self._word_scores(squared), self.acceptance)
-
-    def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:
-        """Accuracy, macro-F1 and detection: see ``score_predictions``.
-
-        Raises:
-            DataError: a row without a label.
-        """
-        return score_predictions(rows, predictions, self.field, self.labels)
+        squared: Tensor = (torch.stack(tuple(embedded)) - self.prototypes[place]).square().sum(-1)
+        return squared
