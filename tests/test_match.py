@@ -170,7 +170,7 @@ def test_without_a_metric_a_source_cannot_bring_one(donor: str | None) -> None:
         letters = replace(settled(embedding=3).heads["project"], labels=("", "a", "b"))
         encoder.donor = letters
     model, _ = Transfer().apply(encoder, Match(LABELS, metric="source", embedding=5))
-    with torch.inference_mode(), pytest.raises(PlanError, match="the source has no metric of 5 directions"):
+    with torch.inference_mode(), pytest.raises(PlanError, match="no metric of 5 directions was grafted"):
         model.objective.settle(iter([(frames(), batch())]))
 
 

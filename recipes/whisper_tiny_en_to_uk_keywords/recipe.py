@@ -35,7 +35,7 @@ PARTS = replace(ALL, transfer=FIVE.transfer, keywords=Keywords(pooling="parts"))
 MATCH = replace(
     FIVE,
     source="runs/source_digits_en/whisper-metric",
-    transfer=replace(FIVE.transfer, cut=None),
+    transfer=replace(FIVE.transfer, cut=None, graft="shared"),
     keywords=Keywords(loss="match", metric="source"),
 )
 #: As a user begins: one or a few people say every word once.

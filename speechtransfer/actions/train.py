@@ -72,6 +72,8 @@ def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
     """
     if recipe.task != "keywords" or recipe.keywords.loss == "classify":
         return recipe
+    if recipe.keywords.metric == "source":  # names of words are no reason to take rows over, but a metric is
+        recipe = replace(recipe, transfer=replace(recipe.transfer, graft="shared"))
     if recipe.keywords.loss == "match" and recipe.settings.epochs is not None:  # nobody asked for steps
         untrained = replace(recipe.settings, steps=0, epochs=None)
         recipe = replace(recipe, settings=untrained, scratch=replace(recipe.scratch, folds=0))
