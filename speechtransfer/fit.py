@@ -68,12 +68,12 @@ class _Run:
         train: Manifest,
         dev: Manifest,
         settings: FitSettings,
-        recordings: Recordings,
+        recordings: Sound,
         folder: Path | None = None,
     ) -> None:
         self.plan, self.train, self.dev, self.settings = plan, train, dev, settings
         self.recordings: Sound = recordings
-        if settings.cache:
+        if settings.cache and isinstance(recordings, Recordings):  # otherwise it is kept already
             self.recordings = of_frozen(model, plan, (*train, *dev), recordings)
         self.accelerator = _accelerator(settings, folder)
         if self.accelerator.num_processes > 1:
@@ -196,7 +196,7 @@ def fit(
     settings: FitSettings | None = None,
     folder: Path | None = None,
     resume: bool = False,
-    recordings: Recordings | None = None,
+    recordings: Sound | None = None,
 ) -> History:
     """Train a model in place; it ends with the weights that scored best on dev.
 
@@ -209,7 +209,7 @@ def fit(
         folder: where ``checkpoints/`` and ``history.jsonl`` go; None keeps the best in memory alone.
         resume: go on from the folder's last checkpoint; starts where there is none. Otherwise what an
             earlier training left there is removed.
-        recordings: a reader to share.
+        recordings: a reader to share, or what a wholly frozen encoder made of them.
 
     Raises:
         DataError: an empty split, a loss that is not finite, a full disk.

@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from speechtransfer.activations import Heard
+from speechtransfer.activations import Heard, of_frozen
 from speechtransfer.align import recognisers
 from speechtransfer.audio import Recordings, content_hash
+from speechtransfer.batches import Sound
 from speechtransfer.checkpoint import read_json, save, write_json
 from speechtransfer.doctor import learnable
 from speechtransfer.encoders.contract import Encoder, SourceCard
@@ -114,10 +115,11 @@ def run_trial(
         refuse_contamination(teacher, (row for rows in task.tests.values() for row in rows))
     write_json(folder / "plan.json", plan.as_dict())
     write_ledger(folder / "ledger.jsonl", (*task.manifest.ledger, *train.ledger))
-    history = fit(model, plan, train, dev, settings, folder, resume, task.recordings)
+    sound = _sound(model, plan, task, settings)
+    history = fit(model, plan, train, dev, settings, folder, resume, sound)
     write_lines(folder / "history.jsonl", history.rows)
-    chosen = finish(model, dev, task.recordings)
-    scores = _test(folder, model, task)
+    chosen = finish(model, dev, sound)
+    scores = _test(folder, model, task, sound)
     model.to("cpu")
     learnt = frozenset(map(content_hash, {row.audio for row in (*train, *dev)}))
     spoken = {row.language for row in train if row.language} or {*filter(None, [task.language])}
@@ -154,11 +156,20 @@ def _negatives(model: Model, task: Task) -> dict[str, Any]:
     return {"negatives": {**found, "manifest": task.negatives.fingerprint()}}
 
 
-def _test(folder: Path, model: Model, task: Task) -> dict[str, Scores]:
+def _sound(model: Model, plan: Plan, task: Task, settings: FitSettings) -> Sound:
+    """What a wholly frozen encoder makes of all rows, which every fold and draw of them shares; else the recordings."""
+    learns = any(item.scale > 0 and item.name.startswith("encoder.") for item in plan.parameters)
+    if learns or not settings.cache:
+        return task.recordings
+    rows = {row.id: row for rows in (task.cut or (), task.manifest, *task.tests.values()) for row in rows}
+    return of_frozen(model, plan, tuple(rows.values()), task.recordings)
+
+
+def _test(folder: Path, model: Model, task: Task, sound: Sound) -> dict[str, Scores]:
     scores = {}
     for name, rows in task.tests.items():
-        predictions = predict(model, rows, task.recordings)
-        found = evaluate(model, rows, task.recordings, predictions)
+        predictions = predict(model, rows, sound)
+        found = evaluate(model, rows, sound, predictions)
         scores[name] = replace(found, notes=(*task.notes.get(name, ()), *found.notes))
         write_predictions(folder, name, rows, scores[name], predictions)
     return scores

@@ -195,6 +195,8 @@ def test_comparing_cached_activations_is_comparing_sound(words: Path, tmp_path: 
     one, two = (load(tmp_path / str(cache)) for cache in (True, False))
     for name, value in one.state_dict().items():
         assert torch.allclose(value.float(), two.state_dict()[name].float(), atol=1e-3), name
+    heard = [read_lines(tmp_path / str(cache) / "predictions" / "test.jsonl") for cache in (True, False)]
+    assert [line["hypothesis"] for line in heard[0]] == [line["hypothesis"] for line in heard[1]]
 
 
 def test_frozen_is_the_default_and_letters_are_not_grafted(words: Path) -> None:
@@ -242,6 +244,8 @@ def test_every_draw_takes_other_recordings_of_the_same_folds(words: Path, tmp_pa
     assert outcome.scores["test"]["accuracy"].count == tested
     assert len(read_lines(tmp_path / "run" / "predictions" / "test.jsonl")) == tested
     assert sorted(path.name for path in (tmp_path / "run" / "folds").iterdir()) == ["1", "11", "6"]
+    # The frozen encoder heard every recording once.
+    assert len(list((tmp_path / "cache" / "activations").iterdir())) == 1
 
 
 def test_every_draw_takes_other_people_who_said_every_word(words: Path) -> None:

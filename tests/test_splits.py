@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
-from speechtransfer.splits import assign, cross_validation, folds, kept_together, leaks, take_each, take_seconds, take_speakers
+from speechtransfer.splits import (
+    assign,
+    cross_validation,
+    folds,
+    kept_together,
+    leaks,
+    take_each,
+    take_seconds,
+    take_speakers,
+)
 
 
 def rows(count: int, prompts: int, speakers: int = 1, seed: int = 0) -> Manifest:
