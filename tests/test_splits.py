@@ -177,10 +177,8 @@ def test_so_many_of_each_are_nested_and_in_the_original_order() -> None:
 
 def test_so_many_speakers_are_nested_and_each_said_every_word() -> None:
     rows = [(speaker, word) for speaker in "uvwxyz" for word in "abc" if (speaker, word) != ("x", "b")]
-    given = Manifest(
-        tuple(Utterance(Path(f"/{speaker}{word}.wav"), label=word, speaker=speaker) for speaker, word in rows)
-        + (Utterance(Path("/who.wav"), label="a"),)
-    )
+    named = [Utterance(Path(f"/{speaker}{word}.wav"), label=word, speaker=speaker) for speaker, word in rows]
+    given = Manifest((*named, Utterance(Path("/who.wav"), label="a")))
 
     def taken(count: int, seed: int = 3) -> Manifest:
         return take_speakers(given, count, seed, lambda row: row.label or "")

@@ -132,9 +132,9 @@ class Match(Nearest):
             self._learn(heard)
         elif not project.weight.any():
             raise PlanError(
-                f"match: metric=source, but no metric of {project.out_features} directions was grafted from the source. "
-                "Give the run folder of a match that learnt one (keywords.metric=within) and transfer.graft=shared, or "
-                "learn it here with that."
+                f"match: metric=source, but no metric of {project.out_features} directions was grafted from it. Give "
+                "the run folder of a match that learnt one (keywords.metric=within) and transfer.graft=shared, or "
+                "learn it here with keywords.metric=within."
             )
         chosen = {place: _evenly(clips, self.most) for place, clips in heard.items()}
         self.clips.copy_(torch.tensor([len(clips) for clips in heard.values()]))
