@@ -35,6 +35,8 @@ class Spot:
     """Seconds after an event in which its word gives no other."""
     threshold: float | None = None
     """One threshold for every word, in place of those chosen on dev."""
+    words: tuple[str, ...] = ()
+    """Of the run's words those to tell of, parted by commas or spaces; what sounds like another is none of them."""
     absent: bool = False
     """None of the words is said in there: count each event as a false accept, and print how many an hour."""
     claim: float | None = None

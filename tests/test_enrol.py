@@ -120,6 +120,24 @@ def test_enrolling_the_training_clips_gives_the_word_of_training(run: Path, word
     assert torch.allclose(found[:, places.index("low")], found[:, places.index("deep")], atol=1e-5)
 
 
+def test_a_metric_goes_from_one_run_to_another_by_command(
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained, and no option but the two that say so is needed."""
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    monkeypatch.setenv("SPEECHTRANSFER_CACHE", str(tmp_path / "cache"))
+    first, second = tmp_path / "first", tmp_path / "second"
+    match = ("--task", "keywords", "--set", "keywords.loss=match")
+    assert call("adapt", words, "--source", "random:conformer", "--out", first, *match) == 0
+    assert call("adapt", words, "--source", first, "--out", second, *match, "keywords.metric=source") == 0
+    one, two = (objective(run).heads["project"] for run in (first, second))
+    assert torch.equal(one.weight, two.weight) and torch.equal(one.bias, two.bias)
+    assert json.loads((second / "metrics.json").read_text())["steps"] == 0
+    third = tmp_path / "third"
+    assert call("adapt", words, "--source", first, "--out", third, "--steps", "3", *match) == 1
+    assert not (third / "metrics.json").exists()
+
+
 def test_a_copy_leaves_the_run_alone(run: Path, clips: list[Path], tmp_path: Path) -> None:
     before = bytes_of(run)
     out = tmp_path / "further" / "copy"

@@ -97,6 +97,20 @@ def test_words_are_heard_once_where_they_are_said(run: Path, stream: Path, capsy
     assert "4 events in 10." in printed.err
 
 
+def test_words_that_are_asked_for_are_told_of_alone(
+    run: Path, stream: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert call("spot", run, stream, "--threshold", "0.3") == 0
+    everything = capsys.readouterr().out.splitlines()
+    assert call("spot", run, stream, "--threshold", "0.3", "--words", "low,") == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [line for line in everything if line.split("\t")[2] == "low"]
+    assert "2 events in 10." in printed.err
+    assert call("spot", run, stream, "--words", "low", "shrill") == 1
+    assert "--words shrill" in (said := capsys.readouterr().err) and "spots high, low" in said
+
+
 def test_files_and_both_kinds_of_standard_input_say_the_same(
     run: Path, stream: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

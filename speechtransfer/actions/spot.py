@@ -20,6 +20,8 @@ from speechtransfer.corpora.contract import is_sound
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.events import Event
 from speechtransfer.listening import from_file, from_microphone, from_stream
+from speechtransfer.model import Model
+from speechtransfer.objectives.contract import Spots
 from speechtransfer.score import false_accepts_per_hour, hours_for
 from speechtransfer.stream import SpotSettings, Spotter
 
@@ -38,12 +40,14 @@ def spot(request: Spot) -> int:
         raise SettingsError(f"--claim {request.claim:g}: no number of hours shows that. Claim a rate above 0.")
     settings = SpotSettings(request.hop, request.smooth, request.refractory, request.threshold)
     model = load_model(request.run)
+    asked = _asked(request, model)
     began, seconds, count = time.perf_counter(), 0.0, 0
     for name, blocks in _sounds(request, model.encoder.sample_rate):
         spotter = Spotter(model, settings)
         for event in spotter.listen(_until_interrupted(blocks)):
-            count += 1
-            _tell(name, event, request.json)
+            if event.word in asked:
+                count += 1
+                _tell(name, event, request.json)
         seconds += spotter.windows.seconds
     if not seconds:
         raise DataError("there was no sound to listen to. Check what is given, or what is written to standard input.")
@@ -54,6 +58,19 @@ def spot(request: Spot) -> int:
     if request.absent:
         _judge(words, count, seconds / 3600, request.claim)
     return 0
+
+
+def _asked(request: Spot, model: Model) -> frozenset[str]:
+    """The words to tell of: all of the run's where none is named.
+
+    Raises:
+        SettingsError: one that the run does not know.
+    """
+    known = model.objective.words if isinstance(model.objective, Spots) else ()
+    asked = [word.strip() for given in request.words for word in given.split(",") if word.strip()]
+    if strange := [word for word in asked if word not in known]:
+        raise SettingsError(f"--words {', '.join(strange)}: {request.run} spots {', '.join(known) or 'no words'}.")
+    return frozenset(asked or known)
 
 
 def _sounds(request: Spot, rate: int) -> Iterator[Sound]:

@@ -241,8 +241,9 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
             least = _figure(metric, facts["unseen_floor"])
             console.print(f"{out.name}: no {called(metric)} can be under {least}, unseen in training")
         console.print(
-            f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training on {facts['device']}, padding "
-            f"{facts['padding_waste']:.1%}, peak memory {facts['peak_memory_mb']} MiB)"
+            f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training, {facts['whole_seconds']:.0f} s with tests "
+            f"and all else, on {facts['device']}, padding {facts['padding_waste']:.1%}, peak memory "
+            f"{facts['peak_memory_mb']} MiB)"
         )
 
 
