@@ -54,6 +54,19 @@ def few(recipe: Recipe, clips: int, cut: str) -> Recipe:
 
 
 MANY = replace(DNN, source="many", family="conformer")
+
+
+def matched(recipe: Recipe, clips: int, metric: str) -> Recipe:
+    """So many recordings of each word, compared frame by frame, in directions that English digits taught."""
+    return replace(
+        few(recipe, clips, ""),
+        source=f"runs/source_digits_en/{metric}-metric",
+        transfer=replace(recipe.transfer, graft="shared"),
+        keywords=Keywords(loss="match", metric="source"),
+    )
+
+
+LOGMEL = replace(DNN, transfer=replace(DNN.transfer, rules=(Rule(r".*"),)))
 RECIPES = {
     "dnn": DNN,
     "compact": COMPACT,
@@ -61,6 +74,8 @@ RECIPES = {
     "scratch-5clips": SCRATCH,
     **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},
     **{f"many-{clips}clips": few(MANY, clips, "layer2") for clips in (1, 2, 5, 10)},
+    **{f"many-match-{clips}clips": matched(MANY, clips, "many") for clips in (1, 2, 5, 10)},
+    **{f"logmel-match-{clips}clips": matched(LOGMEL, clips, "logmel") for clips in (1, 5)},
     "dnn-5clips": few(DNN, 5, "layer1"),
     "cnn-5clips": few(CNN, 5, "layer2"),
 }

@@ -4,7 +4,7 @@ Three small networks, and of pretrained encoders how differently people say one 
 
 Command: SPEECHTRANSFER_DATA=... speechtransfer run recipes/source_digits_en --out runs/source_digits_en
 Expected: accuracy 43.6% [39.2, 48.2] (dnn), 45.2% [40.6, 49.8] (cnn), 50.2% [45.8, 54.8] (compact) of 500 recordings by
-a sixth speaker: four speakers are few.
+a sixth speaker: four speakers are few. Of recordings that are compared, 99.4% (whisper-metric), 92.2% (many-metric).
 """
 
 from dataclasses import replace
@@ -40,10 +40,13 @@ WHISPER = replace(
     keywords=Keywords(loss="match"),
 )
 MANY = replace(WHISPER, source="many", family="conformer", transfer=replace(WHISPER.transfer, cut="layer3"))
+#: What the metric is worth without any network.
+LOGMEL = replace(WHISPER, source="logmel:80", family="dnn", transfer=Transfer())
 RECIPES = {
     "dnn": DNN,
     "cnn": replace(DNN, source="random:cnn", family="cnn"),
     "compact": replace(DNN, source="random:compact", family="compact"),
     "whisper-metric": WHISPER,
     "many-metric": MANY,
+    "logmel-metric": LOGMEL,
 }
