@@ -185,7 +185,8 @@ def _write(
     total, squares = torch.zeros(tapped.width, dtype=torch.float64), torch.zeros(tapped.width, dtype=torch.float64)
     count = 0
     batches = scoring_batches(manifest, recordings, BATCH_SECONDS, encoder.pads_exactly)
-    device = next((value.device for value in encoder.parameters()), torch.device("cpu"))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encoder.to(device)
     shown = Console(stderr=True)
     with (folder / _FRAMES).open("wb") as file, torch.inference_mode():
         for batch in track(batches, f"{encoder.card.id} listens", console=shown, transient=True):

@@ -89,7 +89,8 @@ def picture(results: Sequence[Result]) -> bytes | None:
     amounts = {amount for drawn in panels.values() for points in drawn.values() for amount in points}
     given = sorted(amount for amount in amounts if amount is not None)
     places = {amount: place for place, amount in enumerate([*given, *([None] if None in amounts else [])])}
-    clips = any(result.config.get(name) for result in results for name in ("train_clips", "train_speakers"))
+    given_as = [name for name in ("train_clips", "train_speakers") if any(one.config.get(name) for one in results)]
+    what = " or ".join({"train_clips": "recordings", "train_speakers": "speakers"}[name] for name in given_as)
     names = list(dict.fromkeys(name for drawn in panels.values() for name in drawn))
     figure = Figure(figsize=(0.6 + 3.9 * len(panels), 3.4), layout="constrained", facecolor="white")
     columns = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -103,7 +104,7 @@ def picture(results: Sequence[Result]) -> bytes | None:
             axes.errorbar(at, values, reach, fmt=dash + marker, color=colour, ms=4, capsize=2, label=name)
         axes.set_title(called(metric) if test == "test" else f"{called(metric)}, {test}", fontsize=10)
         axes.set_xticks(list(places.values()), [_spelt(one) for one in places])
-        axes.set_xlabel("recordings of each word" if clips else "minutes of speech")
+        axes.set_xlabel(f"{what} of each word" if what else "minutes of speech")
         axes.grid(alpha=0.15)
         if metric not in GRADED:
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")

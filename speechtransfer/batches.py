@@ -98,6 +98,8 @@ def collate(
 ) -> Batch:
     """Pad waves (S_i,), or the frames (T_i, D) that block ``start`` takes, into a batch with all their fields."""
     wave, lengths = pad([torch.from_numpy(np.ascontiguousarray(wave)) for wave in waves])
+    if not wave.shape[1]:  # clips shorter than a frame are one of padding here, as they are to an encoder
+        wave = wave.new_zeros(len(wave), 1, *wave.shape[2:])
     fields = {name: tuple(getattr(row, name) for row in utterances) for name in _FIELDS}
     ids = tuple(row.id for row in utterances)
     return Batch(wave, lengths, ids, torch.ones(len(utterances)), fields, start, tuple(pieces))

@@ -174,7 +174,12 @@ def forecast(model: Model, plan: Plan, train: Manifest, dev: Manifest, settings:
     and are in this process's peak, which the command prints beside it.
     """
     run = _Run(model, plan, train, dev, settings, Recordings(model.encoder.sample_rate))
-    step, scoring = run.timed()
+    if settings.steps or settings.epochs or settings.minutes:
+        step, scoring = run.timed()
+    else:  # nothing is learnt: all there is to time is one scoring
+        began = time.perf_counter()
+        run.scored()
+        step, scoring = 0.0, time.perf_counter() - began
     steps = run.steps()
     values = sum(parameter.numel() for parameter in model.parameters())
     single = settings.optimizer == "sgd"

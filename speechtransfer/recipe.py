@@ -213,7 +213,7 @@ def run(
     if corpus.manifest.splits or recipe.keep_splits is not None:
         folds = (0,)
     numbers = [draw * recipe.folds + fold for draw in range(recipe.draws) for fold in folds]
-    tasks = {number: fold_task(recipe, corpus, number) for number in numbers}
+    tasks = {number: replace(fold_task(recipe, corpus, number), shared=len(numbers) > 1) for number in numbers}
     for task in tasks.values():
         tested = [row for rows in task.tests.values() for row in rows]
         refuse_contamination(encoder.card, tested)

@@ -262,16 +262,17 @@ def take_each(manifest: Manifest, count: int, seed: int, stratum: Callable[[Utte
 def take_speakers(manifest: Manifest, count: int, seed: int, stratum: Callable[[Utterance], str]) -> Manifest:
     """The rows of ``count`` random speakers, of those who have one in every stratum, in the original order.
 
-    Smaller counts with one seed are subsets of larger ones, as in ``take_seconds``.
+    Rows without a stratum are asked of nobody; those by nobody in particular are kept. Smaller counts with one seed
+    are subsets of larger ones, as in ``take_seconds``.
 
     Raises:
         DataError: fewer speakers have.
     """
     said: dict[str, set[str]] = defaultdict(set)
     for row in manifest:
-        if row.speaker is not None:
+        if row.speaker is not None and stratum(row):
             said[row.speaker].add(stratum(row))
-    everything = set(map(stratum, manifest))
+    everything = set(filter(None, map(stratum, manifest)))
     able = sorted(speaker for speaker, strata in said.items() if strata == everything)
     if count > len(able):
         raise DataError(
@@ -280,7 +281,8 @@ def take_speakers(manifest: Manifest, count: int, seed: int, stratum: Callable[[
         )
     random.Random(seed).shuffle(able)
     chosen = set(able[:count])
-    return Manifest(tuple(row for row in manifest if row.speaker in chosen), manifest.ledger)
+    kept = (row for row in manifest if row.speaker in chosen or not (row.speaker or stratum(row)))
+    return Manifest(tuple(kept), manifest.ledger)
 
 
 def leaks(manifest: Manifest, key: Callable[[Utterance], str | None]) -> dict[str, tuple[str, ...]]:

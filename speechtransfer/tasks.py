@@ -17,7 +17,7 @@ from speechtransfer.corpora.prose import Prose, read_prose
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
 from speechtransfer.keeping import keep_splits
-from speechtransfer.manifest import SPLITS, LedgerRow, Manifest, Utterance
+from speechtransfer.manifest import RESERVED, SPLITS, LedgerRow, Manifest, Utterance
 from speechtransfer.objectives import Classify, Contrast, Distil, Match, Objective, Regress, Sum
 from speechtransfer.pronunciation import Phones
 from speechtransfer.recognition import ALL, output_layers
@@ -197,7 +197,13 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
         manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed + draw, corpus)
     if recipe.train_speakers is not None:
         seed = recipe.split_seed + draw
-        few = take_speakers(manifest.split("train"), recipe.train_speakers, seed, corpus.stratum)
+        chosen = recipe.keywords.words
+        few = take_speakers(
+            manifest.split("train"),
+            recipe.train_speakers,
+            seed,
+            lambda row: (row.label or "") if row.label not in RESERVED and (row.label in chosen or not chosen) else "",
+        )
         manifest = _with_train(manifest, few)
     further, negatives = dict(corpus.tests), None
     if recipe.task == "keywords":

@@ -62,6 +62,7 @@ class Task:
         notes: what the reader of a test's figures must be told (``speaker-dependent``), by its name.
         negatives: recordings in which no keyword is said; events there are false accepts.
         cut: the data's own rows, where their splits were cut here; None where the data name them.
+        shared: whether other trials, of other folds or draws, are of the same rows.
     """
 
     manifest: Manifest
@@ -73,6 +74,7 @@ class Task:
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     negatives: Manifest | None = None
     cut: Manifest | None = None
+    shared: bool = False
 
     def objective(self) -> Objective:
         """A fresh objective whose vocabulary or labels come from the training rows alone."""
@@ -157,11 +159,14 @@ def _negatives(model: Model, task: Task) -> dict[str, Any]:
 
 
 def _sound(model: Model, plan: Plan, task: Task, settings: FitSettings) -> Sound:
-    """What a wholly frozen encoder makes of all rows, which every fold and draw of them shares; else the recordings."""
+    """The recordings; or what a wholly frozen encoder makes of all rows, where other trials cut the same otherwise.
+
+    Rows that were made for one of them, such as windows, are no other's: then each keeps its own.
+    """
     learns = any(item.scale > 0 and item.name.startswith("encoder.") for item in plan.parameters)
-    if learns or not settings.cache:
+    if learns or not settings.cache or task.cut is None or not task.shared:
         return task.recordings
-    rows = {row.id: row for rows in (task.cut or (), task.manifest, *task.tests.values()) for row in rows}
+    rows = {row.id: row for rows in (task.cut, task.manifest, *task.tests.values()) for row in rows}
     return of_frozen(model, plan, tuple(rows.values()), task.recordings)
 
 

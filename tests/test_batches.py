@@ -232,3 +232,11 @@ def test_a_fault_in_loading_reaches_the_reader() -> None:
 def test_settings_that_make_no_batch_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="batches: "):
         BatchSettings(**values)
+
+
+def test_clips_shorter_than_a_frame_are_one_of_padding_among_kept_frames() -> None:
+    """As an encoder gives them: what pools or compares frames needs one to look at, of length zero."""
+    rows = [Utterance(Path(f"/{n}.wav"), label="a") for n in range(2)]
+    batch = collate(rows, [np.zeros((0, 3), np.float32)] * 2, start="objective")
+    assert batch.wave.shape == (2, 1, 3) and not batch.wave.any()
+    assert batch.lengths.tolist() == [0, 0]

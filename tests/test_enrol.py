@@ -121,7 +121,7 @@ def test_enrolling_the_training_clips_gives_the_word_of_training(run: Path, word
 
 
 def test_a_metric_goes_from_one_run_to_another_by_command(
-    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is trained, and no option but the two that say so is needed."""
     monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
@@ -134,8 +134,12 @@ def test_a_metric_goes_from_one_run_to_another_by_command(
     assert torch.equal(one.weight, two.weight) and torch.equal(one.bias, two.bias)
     assert json.loads((second / "metrics.json").read_text())["steps"] == 0
     third = tmp_path / "third"
-    assert call("adapt", words, "--source", first, "--out", third, "--steps", "3", *match) == 1
-    assert not (third / "metrics.json").exists()
+    for asked in (("--steps", "3"), ("--baseline", "scratch")):
+        assert call("adapt", words, "--source", first, "--out", third, *asked, *match) == 1
+        assert not (third / "metrics.json").exists()
+    capsys.readouterr()
+    assert call("plan", words, "--source", "random:conformer", *match) == 0
+    assert "forecast: 0 steps" in capsys.readouterr().out
 
 
 def test_a_copy_leaves_the_run_alone(run: Path, clips: list[Path], tmp_path: Path) -> None:

@@ -139,6 +139,26 @@ def test_what_is_saved_scores_as_before_and_knows_how_much_was_kept() -> None:
     assert KINDS["match"] is Match and isinstance(objective, Spots)
 
 
+def test_background_and_strangers_are_no_words_but_what_reaches_no_threshold() -> None:
+    """Noise that never changes would fit the quietest frame of any clip."""
+    objective = Match((*LABELS, "_silence_", "_unknown_"), embedding=5)
+    assert objective.labels == LABELS
+    objective.attach(WIDTH, 0.02)
+    noise = 0.1 * torch.randn(2, 300, WIDTH, generator=torch.Generator().manual_seed(9))
+    noisy = Frames(noise, torch.tensor([300, 300]), 0.02)
+    quiet = replace(batch((0, 1), ("_silence_", "_unknown_")), ids=("n0", "n1"))
+    with torch.inference_mode():
+        objective.eval().settle(iter([(frames(), batch()), (noisy, quiet)]))
+        told = objective.finish(iter([(frames(), batch()), (noisy, quiet)]))
+        found = [*objective.predict(frames()), *objective.predict(noisy)]
+    assert told["acceptance"]["recordings"] == 10
+    rows = [
+        Utterance(Path(f"/sound/{n}.wav"), label=label) for n, label in enumerate((*SAID, "_silence_", "_unknown_"))
+    ]
+    scores = objective.score(rows, found)
+    assert [row.hypothesis for row in scores.rows] == [row.reference for row in scores.rows]
+
+
 def test_of_many_recordings_the_first_and_others_evenly_are_kept() -> None:
     objective = settled(embedding=5, most=2)
     assert objective.clips.tolist() == [3, 2, 3]
@@ -193,7 +213,8 @@ def test_nothing_is_learnt_by_steps_and_nothing_is_said_before_the_first_clip() 
     [
         ({"labels": ("no",)}, "match: 1 different labels in 1"),
         ({"labels": ("no", "no")}, "match: 1 different labels in 2"),
-        ({"labels": ("_silence_", "_unknown_")}, "none of the labels is a word"),
+        ({"labels": ("_silence_", "_unknown_")}, "match: 0 different labels in 0"),
+        ({"kept": (-1, 3)}, "kept="),
         ({"metric": "plain"}, "metric='plain' is none of within, source"),
         ({"most": 0}, "above zero"),
         ({"embedding": 0}, "above zero"),

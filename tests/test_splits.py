@@ -190,6 +190,10 @@ def test_so_many_speakers_are_nested_and_each_said_every_word() -> None:
     assert len({frozenset(taken(2, seed).speakers) for seed in range(9)}) > 1
     with pytest.raises(DataError, match="6 speakers are wanted who said all of 3 words, and 5 did"):
         taken(6)
+    # What is no word is asked of nobody, and kept where nobody in particular made it.
+    noise = Manifest((*given, Utterance(Path("/n.wav"), label="-"), Utterance(Path("/m.wav"), label="-", speaker="x")))
+    some = take_speakers(noise, 5, 3, lambda row: (row.label or "").strip("-"))
+    assert [row.audio.stem for row in some if row.label == "-"] == ["n"]
 
 
 def test_unknown_speakers_are_no_speaker() -> None:

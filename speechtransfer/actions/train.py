@@ -74,9 +74,9 @@ def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
         return recipe
     if recipe.keywords.metric == "source":  # names of words are no reason to take rows over, but a metric is
         recipe = replace(recipe, transfer=replace(recipe.transfer, graft="shared"))
-    if recipe.keywords.loss == "match" and recipe.settings.epochs is not None:  # nobody asked for steps
-        untrained = replace(recipe.settings, steps=0, epochs=None)
-        recipe = replace(recipe, settings=untrained, scratch=replace(recipe.scratch, folds=0))
+    wanted = any(assignment.startswith("settings.epochs=") for assignment in asked)
+    if recipe.keywords.loss == "match" and recipe.settings.epochs is not None and not wanted:  # nor steps, nor minutes
+        recipe = replace(recipe, settings=replace(recipe.settings, steps=0, epochs=None))
     batches, learns = recipe.settings.batches, recipe.settings.steps > 0
     if not any(assignment.startswith("keywords.windows=") for assignment in asked):
         recipe = replace(recipe, keywords=replace(recipe.keywords, windows=0))

@@ -12,6 +12,7 @@ from torch.nn import functional
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames
+from speechtransfer.manifest import RESERVED
 from speechtransfer.objectives.nearest import Embedded, Nearest
 from speechtransfer.objectives.warping import nearest_stretches
 from speechtransfer.objectives.whitening import discriminant
@@ -33,17 +34,18 @@ class Match(Nearest):
     another language, and grafted from there like an output layer.
 
     Args:
-        labels: of the training rows, sorted; see ``from_rows``.
+        labels: of the training rows, sorted; see ``from_rows``. Those of no word are left out: background fits the
+            quietest frame of any clip, and strangers have nothing in common. Both are what reaches no threshold.
         field: the field of a row that holds the label.
         metric: ``within`` learns the projection from the training clips, of which each is cut into eight parts of one
             length (see ``discriminant``); ``source`` takes that of the source, a run that learnt one.
-        embedding: directions of the projection; None is 64. Under ``source`` they are as many as the source's.
+        embedding: directions of the projection; None is 64. Under ``source`` give as many as the source has.
         most: recordings of a word that are kept to compare with, evenly among those there are.
         acceptance: when a word counts as said; ``finish`` chooses its thresholds.
         kept: of how many recordings there is room, and of how many frames each; for what is loaded.
 
     Raises:
-        SettingsError: fewer than two labels, a repeated one, or values that cannot be.
+        SettingsError: fewer than two words, a repeated one, or values that cannot be.
     """
 
     kind = "match"
@@ -61,11 +63,13 @@ class Match(Nearest):
         acceptance: Acceptance | None = None,
         kept: Sequence[int] = (0, 0),
     ) -> None:
-        super().__init__(labels, field, acceptance)
+        super().__init__([label for label in labels if label not in RESERVED], field, acceptance)
         if metric not in get_args(Learnt):
             raise SettingsError(f"match: metric={metric!r} is none of {', '.join(get_args(Learnt))}.")
         if most < 1 or (embedding is not None and embedding < 1):
             raise SettingsError("match: most and embedding must be above zero.")
+        if len(kept) != 2 or not all(isinstance(size, int) and size >= 0 for size in kept):
+            raise SettingsError(f"match: kept={kept} must be two numbers: of recordings, and of frames of the longest.")
         self.metric, self.embedding, self.most, self.kept = metric, embedding, most, tuple(kept)
         self.project: nn.Linear | None = None
 
@@ -111,7 +115,10 @@ class Match(Nearest):
         Raises:
             PlanError: it is asked for.
         """
-        raise PlanError("match: compares recordings as they are, so steps teach it nothing. Train none.")
+        raise PlanError(
+            "match: compares recordings as they are, so steps teach it nothing. Leave out --steps and --minutes, or "
+            "give settings.steps=0 and settings.epochs=none."
+        )
 
     def settle(self, train: Iterable[tuple[Frames, Batch]]) -> None:
         """Learn the projection where it is learnt here, and keep recordings of every word.
@@ -133,8 +140,8 @@ class Match(Nearest):
         elif not project.weight.any():
             raise PlanError(
                 f"match: metric=source, but no metric of {project.out_features} directions was grafted from it. Give "
-                "the run folder of a match that learnt one (keywords.metric=within) and transfer.graft=shared, or "
-                "learn it here with keywords.metric=within."
+                "the run folder of a match that learnt one (keywords.metric=within), transfer.graft=shared and no "
+                "transfer.cut, which voids it; or learn it here with keywords.metric=within."
             )
         chosen = {place: _evenly(clips, self.most) for place, clips in heard.items()}
         self.clips.copy_(torch.tensor([len(clips) for clips in heard.values()]))

@@ -13,7 +13,7 @@ from torch.nn import functional
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError
 from speechtransfer.frames import Frames, length_mask, masked_max, masked_mean, masked_parts
-from speechtransfer.manifest import UNKNOWN, Utterance
+from speechtransfer.manifest import SILENCE, UNKNOWN, Utterance
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.score import Scores, Transcription, score_labels
 
@@ -142,12 +142,14 @@ def score_predictions(
     """Accuracy, macro-F1 and detection; intervals resample what ``resampled`` says.
 
     A label that training never saw is an error, never a row left out. But where ``_unknown_`` was never a label,
-    what reaches no threshold is heard as that: a closed set can name no stranger, only refuse it.
+    what reaches no threshold is heard as that, and so is ``_silence_`` that was none either: a closed set can name no
+    stranger, only refuse it.
 
     Raises:
         DataError: a row without a label.
     """
-    strangers = UNKNOWN not in labels and any(getattr(row, field) == UNKNOWN for row in rows)
+    refused = {UNKNOWN, SILENCE} - set(labels)
+    strangers = UNKNOWN not in labels and any(getattr(row, field) in refused for row in rows)
     labelled = []
     for row, group, prediction in zip(rows, resampled(rows), predictions, strict=True):
         said = getattr(row, field)
@@ -155,6 +157,6 @@ def score_predictions(
             raise DataError(f"{row.id}: has no {field}, so nothing can be scored on it.")
         scores, accepted, heard = dict(prediction.scores) or None, prediction.accepted, prediction.value
         if strangers and accepted is not None and heard not in accepted:
-            heard = UNKNOWN
+            heard = said if said in refused else UNKNOWN
         labelled.append(Transcription(row.id, said, heard, group, scores=scores, accepted=accepted))
     return score_labels(labelled)
