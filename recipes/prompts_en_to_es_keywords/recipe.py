@@ -33,6 +33,13 @@ WHISPER = Recipe(
     draws=4,
     scratch=Scratch(folds=0),
 )
+#: The recordings themselves, in directions that the digits of `recipes/source_digits_en` taught.
+MATCH = replace(
+    WHISPER,
+    source="runs/source_digits_en/whisper-metric",
+    transfer=replace(WHISPER.transfer, cut=None, graft="shared"),
+    keywords=Keywords(loss="match", metric="source"),
+)
 #: It heard the English prompts and nothing else; `many` and `enesfrit` know these voices.
 CONFORMER = replace(
     WHISPER,
@@ -50,6 +57,6 @@ SCRATCH = replace(
 )
 RECIPES = {
     f"{name}-{clips}clip{'s' * (clips > 1)}": replace(recipe, train_clips=clips)
-    for name, recipe in {"whisper": WHISPER, "conformer": CONFORMER, "scratch": SCRATCH}.items()
+    for name, recipe in {"whisper": WHISPER, "match": MATCH, "conformer": CONFORMER, "scratch": SCRATCH}.items()
     for clips in (5, 1, 3, 10)
 }
