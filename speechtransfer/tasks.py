@@ -196,15 +196,8 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     if recipe.train_clips is not None:
         manifest = _fewer_clips(manifest, recipe.train_clips, recipe.split_seed + draw, corpus)
     if recipe.train_speakers is not None:
-        seed = recipe.split_seed + draw
-        chosen = recipe.keywords.words
-        few = take_speakers(
-            manifest.split("train"),
-            recipe.train_speakers,
-            seed,
-            lambda row: (row.label or "") if row.label not in RESERVED and (row.label in chosen or not chosen) else "",
-        )
-        manifest = _with_train(manifest, few)
+        words = recipe.keywords.words
+        manifest = _fewer_speakers(manifest, recipe.train_speakers, recipe.split_seed + draw, words)
     further, negatives = dict(corpus.tests), None
     if recipe.task == "keywords":
         made = spotting(recipe, manifest, corpus.recordings, corpus.negatives, fold)
@@ -272,6 +265,16 @@ def _fewer_clips(manifest: Manifest, clips: int, seed: int, corpus: Corpus) -> M
     if clips > most:
         raise DataError(f"{clips} recordings of each word are wanted of at most {most}. Ask for less, or for all.")
     return _with_train(manifest, take_each(train, clips, seed, corpus.stratum))
+
+
+def _fewer_speakers(manifest: Manifest, count: int, seed: int, words: Sequence[str]) -> Manifest:
+    """Of the training rows those of so many people, who each said all words: the chosen ones, or all there are."""
+
+    def word(row: Utterance) -> str:
+        spotted = row.label not in RESERVED and (row.label in words or not words)
+        return (row.label or "") if spotted else ""
+
+    return _with_train(manifest, take_speakers(manifest.split("train"), count, seed, word))
 
 
 def _with_train(manifest: Manifest, kept: Manifest) -> Manifest:

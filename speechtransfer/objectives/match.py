@@ -129,11 +129,9 @@ class Match(Nearest):
         """
         heard: dict[int, list[Tensor]] = {place: [] for place in range(len(self.labels))}
         for frames, batch in train:
-            for values, length, label in zip(
-                frames.values, frames.lengths.tolist(), batch.fields[self.field], strict=True
-            ):
+            for clip, label in zip(_clips(frames), batch.fields[self.field], strict=True):
                 if label in self.labels:
-                    heard[self.labels.index(str(label))].append(values[: max(1, length)])
+                    heard[self.labels.index(str(label))].append(clip)
         project = self._projection()
         if self.metric == "within":
             self._learn(heard)
@@ -177,10 +175,7 @@ class Match(Nearest):
 
     def embed(self, frames: Frames) -> list[Tensor]:
         """B of (T, embedding), each frame of length 1; of a clip shorter than one frame, what padding says."""
-        return [
-            self._placed(values[: max(1, length)])
-            for values, length in zip(frames.values, frames.lengths.tolist(), strict=True)
-        ]
+        return [self._placed(clip) for clip in _clips(frames)]
 
     def squared_distances(self, embedded: Embedded, place: int) -> Tensor:
         """(B,) means over the word's recordings of mean squared distances of frames; see ``nearest_stretches``."""
@@ -207,6 +202,11 @@ class Match(Nearest):
         again._keep(placed)
         again.acceptance = self.accepting(label)
         return again.eval()
+
+
+def _clips(frames: Frames) -> list[Tensor]:
+    """(T, D) of each item without its padding, but for one frame where there is nothing else."""
+    return [values[: max(1, length)] for values, length in zip(frames.values, frames.lengths.tolist(), strict=True)]
 
 
 def _evenly(clips: list[Tensor], most: int) -> list[Tensor]:
