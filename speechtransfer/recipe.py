@@ -131,8 +131,8 @@ class Recipe:
 
         Raises:
             SettingsError: it is no regular expression, or has no group; no clip of a word, or clips of a
-                transcript; an order below zero; negatives of a recogniser; units of anything else; draws of
-                everything; texts without a language model, or of one language for several.
+                transcript; an order below zero; negatives of a recogniser; a teacher or units of anything
+                else; draws of everything; texts without a language model, or of one language for several.
         """
         amounts = (self.train_clips, self.train_speakers, self.train_minutes)
         if self.draws < 1 or (self.draws > 1 and not any(amounts)):
@@ -148,6 +148,8 @@ class Recipe:
             raise SettingsError("settings.steps=0 trains nothing, so there is no fair baseline from scratch beside it.")
         if self.negatives and self.task != "keywords":
             raise SettingsError("negatives are speech without keywords: the task must be keywords.")
+        if self.distillation.teacher is not None and self.task != "ctc":
+            raise SettingsError("a teacher is learnt from beside transcripts: the task must be ctc.")
         if self.units != UnitSettings() and self.task != "ctc":
             raise SettingsError("units are what a recogniser writes: the task must be ctc.")
         for name, count in (("train_clips", self.train_clips), ("train_speakers", self.train_speakers)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.batches import BatchSettings, TrainingBatches
-from speechtransfer.errors import PlanError
+from speechtransfer.errors import PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames, Piece
 from speechtransfer.manifest import Manifest, Utterance
 from speechtransfer.objectives import KINDS, Distil
+from speechtransfer.recipe import Distillation, Recipe
 
 torch.set_num_threads(1)
 RATE = 16_000
@@ -152,6 +154,12 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Utterance, ..
         write_wav(tmp_path / name, 0.1 * rng.standard_normal(int(seconds * RATE)), RATE)
     one, two = tmp_path / "one.wav", tmp_path / "two.wav"
     return Utterance(one), Utterance(two), Utterance(two, 0.2, 0.9)
+
+
+@pytest.mark.parametrize("task", ["keywords", "grades"])
+def test_a_spotter_takes_no_teacher(task: Literal["keywords", "grades"]) -> None:
+    with pytest.raises(SettingsError, match="a teacher is learnt from beside transcripts"):
+        Recipe("spotter", ("words",), task=task, distillation=Distillation("random:conformer"))
 
 
 def test_training_batches_say_where_each_utterance_is_heard(rows: tuple[Utterance, ...]) -> None:

@@ -29,6 +29,8 @@ DNN = Recipe(
 )
 CNN = replace(DNN, source="runs/digits_en_cnn", family="cnn", scratch=replace(DNN.scratch, folds=1))
 COMPACT = replace(DNN, source="runs/source_digits_en/compact", family="compact")
+#: The same small network from nine languages and under Whisper tiny.en (`recipes/source_compact`).
+TAUGHT = replace(COMPACT, source="runs/source_compact/default", scratch=Scratch(folds=0))
 #: From nothing, on five recordings of each word, drawn anew four times on each of five folds.
 SCRATCH = replace(
     COMPACT,
@@ -53,7 +55,7 @@ def few(recipe: Recipe, clips: int, cut: str) -> Recipe:
     )
 
 
-MANY = replace(DNN, source="many", family="conformer")
+MANY = replace(DNN, source="many", family="conformer", scratch=replace(DNN.scratch, folds=1))
 
 
 def matched(recipe: Recipe, clips: int, metric: str) -> Recipe:
@@ -71,11 +73,13 @@ RECIPES = {
     "dnn": DNN,
     "compact": COMPACT,
     "cnn": CNN,
+    "compact-taught": TAUGHT,
+    "many": MANY,
     "scratch-5clips": SCRATCH,
     **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},
     **{f"many-{clips}clips": few(MANY, clips, "layer2") for clips in (1, 2, 5, 10)},
     **{f"many-match-{clips}clips": matched(MANY, clips, "many") for clips in (1, 2, 5, 10)},
     **{f"logmel-match-{clips}clips": matched(LOGMEL, clips, "logmel") for clips in (1, 5)},
-    "dnn-5clips": few(DNN, 5, "layer1"),
-    "cnn-5clips": few(CNN, 5, "layer2"),
+    **{f"dnn-{clips}clips": few(DNN, clips, "layer1") for clips in (1, 2, 5, 10)},
+    **{f"cnn-{clips}clips": few(CNN, clips, "layer2") for clips in (1, 2, 5, 10)},
 }

@@ -1,7 +1,8 @@
 """Words of Debian's Russian voice prompts, cut out of them, from one to ten recordings of each; one voice.
 
-Command: speechtransfer mine debian:asterisk-ru --run runs/russian/all/folds/0 --out runs/prompts_words/ru
-    --words WORDS, then as recipes/prompts_en_to_es_keywords
+Command: speechtransfer adapt debian:asterisk-ru --task ctc --language rus --out runs/russian,
+    then speechtransfer mine debian:asterisk-ru --run runs/russian --out runs/prompts_words/ru --words WORDS,
+    then as recipes/prompts_en_to_es_keywords
 Expected: accuracy 100.0% [99.5, 100.0] of 168 from five recordings of each word (whisper-5clips), 98.7% from one.
 """
 
