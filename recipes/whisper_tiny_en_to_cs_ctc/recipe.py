@@ -14,5 +14,5 @@ FOUR, LONG = (
     for variant in ("4min", "all")
 )
 # An epoch is five times as long as the others': fewer of them are as many steps.
-ALL = replace(LONG, settings=replace(LONG.settings, epochs=8), run_folds=(0,), scratch=replace(LONG.scratch, folds=1))
+ALL = replace(LONG, settings=replace(LONG.settings, epochs=8))
 RECIPES = {"4min": FOUR, "all": ALL}
