@@ -54,8 +54,8 @@ class Keywords:
         metric: what the training clips say of distances: ``within`` that the ways in which clips of one word differ
             count less, ``channels`` how far each channel varies, ``plain`` nothing. ``match`` learns its own
             ``within``, or takes that of the ``source``, a run that learnt one.
-        layers: blocks of the encoder, such as ``layer0,layer1,layer2``, of which a learned weighted sum is pooled;
-            none is the last block alone; of ``classify``.
+        layers: blocks of the encoder, such as ``layer0,layer1,layer2``, of which a learned weighted sum is pooled,
+            or which ``match`` compares side by side; none is the last block alone; of those two.
         rejection: whether a word's threshold is one of its ``probability`` or of its ``energy`` (see ``Acceptance``);
             of ``classify``; the others reject by distance.
         surroundings: noise, rooms and telephones; where any is asked for, the test is heard in them once more, as a
@@ -88,7 +88,7 @@ class Keywords:
 
         Raises:
             SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word,
-                layers that nothing weighs, a way of rejection or a metric that is another's, pooling of what is
+                layers that nothing takes, a way of rejection or a metric that is another's, pooling of what is
                 not pooled, copies of nothing.
         """
         if self.windows < 0 or not (self.window is None or self.window >= _SHORTEST_WINDOW):
@@ -105,9 +105,9 @@ class Keywords:
                 f"keywords.copies={self.copies}: zero or more, and of surroundings that change sound, such as "
                 "keywords.surroundings.noise=0.5."
             )
-        if self.layers and (self.loss != "classify" or len(set(self.layers)) < len(self.layers)):
+        if self.layers and (self.loss not in ("classify", "match") or len(set(self.layers)) < len(self.layers)):
             raise SettingsError(
-                "keywords.layers: name each block once, and of loss=classify alone: others learn no sum."
+                "keywords.layers: name each block once, and of loss=classify or match: the others pool the last."
             )
         if self.rejection != "probability" and self.loss != "classify":
             raise SettingsError(

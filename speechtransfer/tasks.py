@@ -169,7 +169,7 @@ def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
     if keywords.loss == "classify":
         kind, own = Classify, ("pooling", "dropout", "hidden", "smoothing", "balanced", "layers")
     elif keywords.loss == "match":
-        kind, own = Match, ("embedding", "metric")
+        kind, own = Match, ("embedding", "metric", "layers")
     else:
         kind, own = Contrast, ("pooling", "dropout", "loss", "embedding", "temperature", "margin", "metric")
     settings = {name: chosen[name] for name in own}

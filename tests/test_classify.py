@@ -194,7 +194,7 @@ def test_a_sum_of_layers_begins_as_their_mean_and_ignores_how_loud_they_are() ->
         mixed.mix.weight.copy_(torch.tensor([0.0, 50.0]))
     other = {"a": torch.randn_like(values.values), "b": values.values}
     assert torch.allclose(mixed.logits(Frames(values.values, values.lengths, 0.02, other)), expected, atol=1e-4)
-    with pytest.raises(PlanError, match=r"different sizes cannot be summed: a \(9, 6\), b \(9, 3\)"):
+    with pytest.raises(PlanError, match=r"different sizes cannot be put together: a \(9, 6\), b \(9, 3\)"):
         mixed.logits(Frames(values.values, values.lengths, 0.02, {"a": values.values, "b": values.values[..., :3]}))
     again = Classify.from_settings({"kind": "classify", **json.loads(json.dumps(mixed.settings()))})
     assert again.taps == ("a", "b") and again.mix is not None

@@ -129,6 +129,26 @@ def test_a_word_that_is_added_changes_no_other_words_score() -> None:
     assert torch.equal(loaded(again).distances(clips), again.distances(clips))
 
 
+def test_layers_stand_side_by_side_and_are_saved() -> None:
+    heard = frames()
+    own = {"a": heard.values[..., :4], "b": heard.values[..., 4:]}
+    halves = Frames(torch.zeros_like(own["a"]), heard.lengths, heard.period, {"a": own["a"], "b": own["a"] * 2})
+    objective = Match(LABELS, layers=("a", "b"), embedding=5)
+    objective.attach(4, 0.02)
+    joined = Match(LABELS, embedding=5)
+    joined.attach(8, 0.02)
+    together = Frames(torch.cat([own["a"], own["a"] * 2], -1), heard.lengths, heard.period)
+    with torch.inference_mode():
+        objective.settle(iter([(halves, batch())]))
+        joined.settle(iter([(together, batch())]))
+    assert torch.equal(objective.word_scores(halves), joined.word_scores(together))
+    again = Match.from_settings({"kind": "match", **json.loads(json.dumps(objective.settings()))})
+    assert again.taps == ("a", "b") and again.settings() == objective.settings()
+    uneven = replace(halves, taps=own)
+    with pytest.raises(PlanError, match=r"cannot be put together: a \(19, 4\), b \(19, 2\); the last block's are"):
+        objective.embed(uneven)
+
+
 def test_what_is_saved_scores_as_before_and_knows_how_much_was_kept() -> None:
     objective = settled(embedding=5)
     objective.finish(iter([(frames(), batch())]))

@@ -258,7 +258,7 @@ def test_a_recogniser_has_no_speech_without_words(words: Path) -> None:
     ("asked", "says"),
     [
         ({"layers": ("layer0", "layer0")}, "name each block once"),
-        ({"layers": ("layer0",), "loss": "triplet"}, "others learn no sum"),
+        ({"layers": ("layer0",), "loss": "triplet"}, "the others pool the last"),
         ({"rejection": "energy", "loss": "prototypes"}, "rejects by distance"),
         ({"copies": 2}, "surroundings that change sound"),
     ],

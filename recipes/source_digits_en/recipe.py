@@ -3,6 +3,8 @@
 Three small networks, and of pretrained encoders how differently people say one word.
 
 Command: SPEECHTRANSFER_DATA=... speechtransfer run recipes/source_digits_en --out runs/source_digits_en
+    (words-metric after speechtransfer mine debian:fillets-cs --run data/sources/many --at-most 40
+    --out runs/prompts_words/cs --words $(cat recipes/source_digits_en/words_cs.txt))
 Expected: accuracy 43.6% [39.2, 48.2] (dnn), 45.2% [40.6, 49.8] (cnn), 50.2% [45.8, 54.8] (compact) of 500 recordings by
 a sixth speaker: four speakers are few. Of recordings that are compared, 99.4% (whisper-metric), 92.2% (many-metric).
 """
@@ -39,6 +41,13 @@ WHISPER = replace(
     settings=replace(DNN.settings, steps=0, epochs=None),
     keywords=Keywords(loss="match"),
 )
+#: More words than ten digits, those of Czech dialogues by their actors, and the fourth layer beside the third.
+WORDS = replace(
+    WHISPER,
+    data=("digits_en", "runs/prompts_words/cs"),
+    transfer=replace(WHISPER.transfer, cut=None),
+    keywords=Keywords(loss="match", layers=("layer2", "layer3"), embedding=128),
+)
 MANY = replace(WHISPER, source="many", family="conformer", transfer=replace(WHISPER.transfer, cut="layer3"))
 #: What the metric is worth without any network.
 LOGMEL = replace(WHISPER, source="logmel:80", family="dnn", transfer=Transfer())
@@ -47,6 +56,7 @@ RECIPES = {
     "cnn": replace(DNN, source="random:cnn", family="cnn"),
     "compact": replace(DNN, source="random:compact", family="compact"),
     "whisper-metric": WHISPER,
+    "words-metric": WORDS,
     "many-metric": MANY,
     "logmel-metric": LOGMEL,
 }

@@ -39,13 +39,23 @@ MATCH = replace(
     transfer=replace(FIVE.transfer, cut=None, graft="shared"),
     keywords=Keywords(loss="match", metric="source"),
 )
+#: The same by two layers, in directions that Czech words taught beside the English digits.
+WORDS = replace(
+    MATCH,
+    source="runs/source_digits_en/words-metric",
+    keywords=replace(MATCH.keywords, layers=("layer2", "layer3"), embedding=128),
+)
 #: As a user begins: one or a few people say every word once.
 SPEAKERS = {
     f"{name}{count}speaker{'s' * (count > 1)}": replace(recipe, train_clips=None, train_speakers=count)
-    for name, recipe in (("", FIVE), ("match-", MATCH))
+    for name, recipe in (("", FIVE), ("match-", MATCH), ("words-", WORDS))
     for count in (1, 2, 5, 10)
 }
-MATCHED = {f"match-{clips}clip{'s' * (clips > 1)}": replace(MATCH, train_clips=clips) for clips in (1, 2, 5, 10)}
+MATCHED = {
+    f"{name}-{clips}clip{'s' * (clips > 1)}": replace(recipe, train_clips=clips)
+    for name, recipe in (("match", MATCH), ("words", WORDS))
+    for clips in (1, 2, 5, 10)
+}
 FEW = {f"{clips}clip{'s' * (clips > 1)}": replace(FIVE, train_clips=clips) for clips in (5, 1, 2, 10)}
 
 

@@ -14,6 +14,7 @@ from speechtransfer.errors import PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.manifest import RESERVED
 from speechtransfer.objectives.nearest import Embedded, Nearest
+from speechtransfer.objectives.pooled import tapped
 from speechtransfer.objectives.warping import nearest_stretches
 from speechtransfer.objectives.whitening import discriminant
 from speechtransfer.weights import Head
@@ -40,6 +41,7 @@ class Match(Nearest):
         metric: ``within`` learns the projection from the training clips, of which each is cut into eight parts of one
             length (see ``discriminant``); ``source`` takes that of the source, a run that learnt one.
         embedding: directions of the projection; None is 64. Under ``source`` give as many as the source has.
+        layers: blocks of the encoder whose frames stand side by side in the place of the last's alone.
         most: recordings of a word that are kept to compare with, evenly among those there are.
         acceptance: when a word counts as said; ``finish`` chooses its thresholds.
         kept: of how many recordings there is room, and of how many frames each; for what is loaded.
@@ -59,6 +61,7 @@ class Match(Nearest):
         field: str = "label",
         metric: Learnt = "within",
         embedding: int | None = None,
+        layers: Sequence[str] = (),
         most: int = 20,
         acceptance: Acceptance | None = None,
         kept: Sequence[int] = (0, 0),
@@ -71,13 +74,17 @@ class Match(Nearest):
         if len(kept) != 2 or not all(isinstance(size, int) and size >= 0 for size in kept):
             raise SettingsError(f"match: kept={kept} must be two numbers: of recordings, and of frames of the longest.")
         self.metric, self.embedding, self.most, self.kept = metric, embedding, most, tuple(kept)
+        self.taps = tuple(layers)
         self.project: nn.Linear | None = None
 
     def attach(self, width: int, period: float) -> None:
-        """Build the projection (embedding, width), all zeros until it is grafted or learnt, and room for recordings."""
+        """Build the projection, all zeros until it is grafted or learnt, and room for recordings.
+
+        It is (embedding, width), or as many times wider as there are layers.
+        """
         self.make_room()
         self._width, size = width, self.embedding or _DIRECTIONS
-        self.project = nn.Linear(width, size)
+        self.project = nn.Linear(width * max(1, len(self.taps)), size)
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
         count, longest = self.kept
@@ -104,6 +111,7 @@ class Match(Nearest):
             "field": self.field,
             "metric": self.metric,
             "embedding": self.embedding,
+            "layers": list(self.taps),
             "most": self.most,
             "acceptance": self.acceptance.as_dict(),
             "kept": list(self.kept),
@@ -129,7 +137,7 @@ class Match(Nearest):
         """
         heard: dict[int, list[Tensor]] = {place: [] for place in range(len(self.labels))}
         for frames, batch in train:
-            for clip, label in zip(_clips(frames), batch.fields[self.field], strict=True):
+            for clip, label in zip(self._clips(frames), batch.fields[self.field], strict=True):
                 if label in self.labels:
                     heard[self.labels.index(str(label))].append(clip)
         project = self._projection()
@@ -170,12 +178,17 @@ class Match(Nearest):
             for number, (_, one) in enumerate(flat):
                 self.recordings[number, : len(one)] = one
 
+    def _clips(self, frames: Frames) -> list[Tensor]:
+        """(T, D) of each item without its padding, but for one frame where there is nothing else."""
+        values = torch.cat(tapped(frames, self.taps), -1) if self.taps else frames.values
+        return [one[: max(1, length)] for one, length in zip(values, frames.lengths.tolist(), strict=True)]
+
     def _placed(self, values: Tensor) -> Tensor:
         return functional.normalize(self._projection()(values), dim=-1)
 
     def embed(self, frames: Frames) -> list[Tensor]:
         """B of (T, embedding), each frame of length 1; of a clip shorter than one frame, what padding says."""
-        return [self._placed(clip) for clip in _clips(frames)]
+        return [self._placed(clip) for clip in self._clips(frames)]
 
     def squared_distances(self, embedded: Embedded, place: int) -> Tensor:
         """(B,) means over the word's recordings of mean squared distances of frames; see ``nearest_stretches``."""
@@ -202,11 +215,6 @@ class Match(Nearest):
         again._keep(placed)
         again.acceptance = self.accepting(label)
         return again.eval()
-
-
-def _clips(frames: Frames) -> list[Tensor]:
-    """(T, D) of each item without its padding, but for one frame where there is nothing else."""
-    return [values[: max(1, length)] for values, length in zip(frames.values, frames.lengths.tolist(), strict=True)]
 
 
 def _evenly(clips: list[Tensor], most: int) -> list[Tensor]:

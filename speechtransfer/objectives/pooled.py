@@ -55,16 +55,27 @@ class LayerMix(nn.Module):
         """The frames with the sum as their values.
 
         Raises:
-            PlanError: the blocks have frames of different sizes.
+            PlanError: see ``tapped``.
         """
-        outputs = [frames.taps[name] for name in self.names]
-        if len({one.shape for one in outputs}) > 1:
-            sizes = ", ".join(f"{name} {tuple(one.shape[1:])}" for name, one in zip(self.names, outputs, strict=True))
-            raise PlanError(
-                f"layers: frames of different sizes cannot be summed: {sizes}. Leave out those that differ."
-            )
+        outputs = tapped(frames, self.names)
         normed = torch.stack([functional.layer_norm(one, one.shape[-1:]) for one in outputs], -1)
         return replace(frames, values=(normed * self.weight.softmax(0)).sum(-1))
+
+
+def tapped(frames: Frames, names: Sequence[str]) -> list[Tensor]:
+    """The outputs (B, T, D) of the blocks of these names, all of the size of the last's.
+
+    Raises:
+        PlanError: the blocks have frames of different sizes.
+    """
+    outputs = [frames.taps[name] for name in names]
+    if len({one.shape for one in (*outputs, frames.values)}) > 1:
+        sizes = ", ".join(f"{name} {tuple(one.shape[1:])}" for name, one in zip(names, outputs, strict=True))
+        raise PlanError(
+            f"layers: frames of different sizes cannot be put together: {sizes}; the last block's are "
+            f"{tuple(frames.values.shape[1:])}. Leave out those that differ."
+        )
+    return outputs
 
 
 def pool(frames: Frames, pooling: Pooling, attention: Attention | None) -> Tensor:
