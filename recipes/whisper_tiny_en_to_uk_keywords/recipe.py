@@ -55,7 +55,7 @@ MATCHED = {
     f"{name}-{clips}clip{'s' * (clips > 1)}": replace(recipe, train_clips=clips)
     for name, recipe in (("match", MATCH), ("words", WORDS))
     for clips in (1, 2, 5, 10)
-}
+} | {name: replace(recipe, train_clips=None, draws=1) for name, recipe in (("match", MATCH), ("words", WORDS))}
 FEW = {f"{clips}clip{'s' * (clips > 1)}": replace(FIVE, train_clips=clips) for clips in (5, 1, 2, 10)}
 
 
