@@ -18,7 +18,7 @@ class Align:
     """Cut a long recording into the utterances of its transcript, for adapt to learn from."""
 
     run: Annotated[Path, POSITIONAL]
-    """The run folder of a recogniser of the language; a weak one will do."""
+    """The run folder of a recogniser of the language, a weak one will do; or a packaged source that knows it."""
     audio: Annotated[Path, POSITIONAL]
     """The recording, of any length."""
     text: Annotated[Path, POSITIONAL]

@@ -58,7 +58,7 @@ class Check:
     source: str | None = None
     """As for adapt: at its stride, which transcripts have more letters than their sound has frames."""
     recogniser: Path | None = None
-    """A run folder of this language: which transcripts it hardly hears in their sound."""
+    """A run folder, or a packaged source, of this language: which transcripts it hardly hears in their sound."""
     out: Path | None = None
     """Where to write the verdicts, as JSON Lines."""
     report: Path | None = None
@@ -172,7 +172,7 @@ class Score:
     """Metrics with intervals of a finished run on any data."""
 
     run: Annotated[Path, POSITIONAL]
-    """The run folder."""
+    """The run folder, or a packaged source."""
     data: Annotated[str, POSITIONAL]
     """As for adapt; rows of a test split where there is one, otherwise all."""
     audio_root: tuple[Path, ...] = ()
@@ -192,7 +192,7 @@ class Transcribe:
     """Write down what is said in sound files; of a run on keywords, the word."""
 
     run: Annotated[Path, POSITIONAL]
-    """The run folder."""
+    """The run folder, or a packaged source that knows the language."""
     audio: Annotated[tuple[Path, ...], POSITIONAL]
     """Sound files."""
     json: bool = False

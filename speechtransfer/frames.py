@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from speechtransfer.errors import PlanError
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -129,3 +131,19 @@ def masked_max(values: Tensor, lengths: Tensor) -> Tensor:
     """Maximum of (B, T, D) over the valid frames of each item: (B, D)."""
     mask = length_mask(lengths, values.shape[1])[..., None]
     return values.masked_fill(~mask, torch.finfo(values.dtype).min).amax(1)
+
+
+def tapped(frames: Frames, names: Sequence[str]) -> list[Tensor]:
+    """The outputs (B, T, D) of the blocks of these names, all of the size of the last's.
+
+    Raises:
+        PlanError: the blocks have frames of different sizes.
+    """
+    outputs = [frames.taps[name] for name in names]
+    if len({one.shape for one in (*outputs, frames.values)}) > 1:
+        sizes = ", ".join(f"{name} {tuple(one.shape[1:])}" for name, one in zip(names, outputs, strict=True))
+        raise PlanError(
+            f"layers: frames of different sizes cannot be put together: {sizes}; the last block's are "
+            f"{tuple(frames.values.shape[1:])}. Leave out those that differ."
+        )
+    return outputs

@@ -60,7 +60,7 @@ class Mine:
     words: tuple[str, ...] = ()
     """Words, or phrases of several, parted by commas or spaces; quote a phrase."""
     run: Path | None = None
-    """The run folder of a recogniser of the language, which finds the words."""
+    """The run folder of a recogniser of the language, which finds the words; or a packaged source that knows it."""
     out: Path | None = None
     """The folder to write; empty, or not there."""
     least_confidence: float = 0.5

@@ -42,6 +42,12 @@ def offers() -> list[Offer]:
     return [found for folder in folders if (found := _offer(folder)) is not None]
 
 
+def find_run(run: Path) -> Path:
+    """The run folder of that name, or the packaged source, which recognises the languages that it was trained on."""
+    packaged = packaged_sources() / run
+    return packaged if not run.exists() and packaged.is_dir() else run
+
+
 def _offer(folder: Path) -> Offer | None:
     """What a folder offers; None where it holds no weights."""
     weights = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".safetensors", ".pth", ".bin"))

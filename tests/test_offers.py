@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from speechtransfer import cli
-from speechtransfer.offers import offers
-from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
+from speechtransfer.offers import find_run, offers
+from speechtransfer.sources import DEFAULT_SOURCE, load_encoder, packaged_sources
 
 
 @pytest.fixture
@@ -39,6 +39,21 @@ def test_what_is_listed_can_be_loaded_by_its_name(shelf: Path) -> None:
     assert (listed["digits"].family, listed["digits"].licence, listed["digits"].languages) == ("dnn", "mit", ())
     for name in (DEFAULT_SOURCE, "digits"):
         assert load_encoder(name).family == listed[name].family
+
+
+def test_a_packaged_source_is_a_recogniser_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = Path(DEFAULT_SOURCE)
+    assert find_run(name) == packaged_sources() / DEFAULT_SOURCE
+    clip = packaged_sources().parent / "synthetic" / "clips" / "00.ogg"
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["transcribe", DEFAULT_SOURCE, str(clip)])
+    assert capsys.readouterr().out.startswith(f"{clip}\t")
+    name.mkdir()  # what lies here goes before
+    assert find_run(name) == name
+    assert find_run(Path("neither")) == Path("neither")
 
 
 def test_what_cannot_be_loaded_says_why(shelf: Path) -> None:

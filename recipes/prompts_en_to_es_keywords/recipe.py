@@ -1,6 +1,6 @@
 """Words of Debian's Spanish voice prompts, cut out of them, from one to ten recordings of each; one voice.
 
-Command: speechtransfer mine debian:asterisk-es --run data/sources/many --words WORDS
+Command: speechtransfer mine debian:asterisk-es --run many --words WORDS
     --out runs/prompts_words/es,
     then speechtransfer run recipes/source_donor --variant english --out runs/source_donor,
     then SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/prompts_en_to_es_keywords

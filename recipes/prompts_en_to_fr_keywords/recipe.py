@@ -1,6 +1,6 @@
 """Words of Debian's French voice prompts, cut out of them, from one to ten recordings of each; one voice.
 
-Command: speechtransfer mine debian:asterisk-fr --run data/sources/many --words WORDS
+Command: speechtransfer mine debian:asterisk-fr --run many --words WORDS
     --out runs/prompts_words/fr,
     then as recipes/prompts_en_to_es_keywords
 Expected: accuracy 92.3% [89.7, 94.7] of 268 from one recording of each word (whisper-1clip), 98.2% [96.9, 99.3]

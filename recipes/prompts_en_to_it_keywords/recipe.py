@@ -1,6 +1,6 @@
 """Words of Debian's Italian voice prompts, cut out of them, from one to ten recordings of each; one voice.
 
-Command: speechtransfer mine debian:asterisk-it --run data/sources/many --words WORDS
+Command: speechtransfer mine debian:asterisk-it --run many --words WORDS
     --out runs/prompts_words/it,
     then as recipes/prompts_en_to_es_keywords
 Expected: accuracy 98.6% [97.8, 99.3] of 219 from one recording of each word, and 100.0% [99.6, 100.0] from three,

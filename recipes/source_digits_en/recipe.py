@@ -3,7 +3,7 @@
 Three small networks, and of pretrained encoders how differently people say one word.
 
 Command: SPEECHTRANSFER_DATA=... speechtransfer run recipes/source_digits_en --out runs/source_digits_en
-    (words-metric after speechtransfer mine debian:fillets-cs --run data/sources/many --at-most 40
+    (words-metric after speechtransfer mine debian:fillets-cs --run many --at-most 40
     --out runs/prompts_words/cs --words $(cat recipes/source_digits_en/words_cs.txt))
 Expected: accuracy 43.6% [39.2, 48.2] (dnn), 45.2% [40.6, 49.8] (cnn), 50.2% [45.8, 54.8] (compact) of 500 recordings by
 a sixth speaker: four speakers are few. Of recordings that are compared, 99.4% (whisper-metric), 92.2% (many-metric).

@@ -14,6 +14,7 @@ from speechtransfer.corpora.praat import write_textgrid
 from speechtransfer.doubts import least_sure, write_doubts
 from speechtransfer.errors import SettingsError
 from speechtransfer.manifest import ledger_counts, write_ledger, write_manifest
+from speechtransfer.offers import find_run
 from speechtransfer.segment import Segmentation, read_transcript, segment
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def align(console: Console, request: Align) -> int:
         raise SettingsError(f"{out}: is not empty. Choose another --out; nothing was changed.")
     lines = read_transcript(request.text, request.by)
     audio = request.audio.absolute()
-    done = segment(load_model(request.run), audio, lines, request.least_confidence, request.language)
+    done = segment(load_model(find_run(request.run)), audio, lines, request.least_confidence, request.language)
     write_ledger(out / "ledger.jsonl", done.ledger)
     write_textgrid(out / f"{audio.stem}.TextGrid", done.seconds, done.manifest.rows)
     write_doubts(out / "segments.html", done)

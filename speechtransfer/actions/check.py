@@ -71,8 +71,9 @@ def _recogniser(request: Check) -> tuple[Model | None, TextContract]:
         return None, usual_contract(request.language).contract(request.language)
     from speechtransfer.align import recognisers
     from speechtransfer.checkpoint import load as load_model
+    from speechtransfer.offers import find_run
 
-    model = load_model(request.recogniser)
+    model = load_model(find_run(request.recogniser))
     return model, recognisers(model.objective)[0].vocabulary.contract
 
 

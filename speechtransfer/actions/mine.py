@@ -20,6 +20,7 @@ from speechtransfer.lexicon import counted, legible, wanted
 from speechtransfer.manifest import Manifest
 from speechtransfer.mining import Cutting, Mined, require_room, told
 from speechtransfer.mining import mine as cut_clips
+from speechtransfer.offers import find_run
 from speechtransfer.text import TextContract
 from speechtransfer.textsettings import usual_contract
 
@@ -41,7 +42,7 @@ def mine(console: Console, request: Mine) -> int:
         raise SettingsError(f"mine --words needs {missing}. Without --words it lists the corpus's words.")
     settings = Cutting(request.least_confidence, request.margin, request.at_most)
     require_room(request.out)
-    model = load_model(request.run)
+    model = load_model(find_run(request.run))
     contract = recognisers(model.objective)[0].vocabulary.contract
     _require_words(contract)
     asked = [word.strip() for given in request.words for word in given.split(",")]

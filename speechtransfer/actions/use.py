@@ -19,6 +19,7 @@ from speechtransfer.embedding import embed as write_features
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.offers import find_run
 from speechtransfer.sources import load_encoder
 from speechtransfer.text import TextContract
 from speechtransfer.trial import rounded
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path], out: Path | None) -> int:
     """Score a run on any data: its test split where it has one, otherwise every row."""
-    model = load_model(folder)
+    model = load_model(find_run(folder))
     recordings = Recordings(model.encoder.sample_rate)
     manifest = load_corpus(data, None, audio_roots)
     if "test" in manifest.splits:
@@ -52,7 +53,7 @@ def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path]
 
 def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:
     """Print one line a file."""
-    model = load_model(folder)
+    model = load_model(find_run(folder))
     rows = Manifest(tuple(Utterance(path.resolve()) for path in audio))
     for path, found in zip(audio, predict(model, rows), strict=True):
         line = {"audio": str(path), "text": found.value, "confidence": rounded(found.confidence)}

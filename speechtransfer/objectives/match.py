@@ -11,10 +11,9 @@ from torch.nn import functional
 
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import PlanError, SettingsError
-from speechtransfer.frames import Batch, Frames
+from speechtransfer.frames import Batch, Frames, tapped
 from speechtransfer.manifest import RESERVED
 from speechtransfer.objectives.nearest import Embedded, Nearest
-from speechtransfer.objectives.pooled import tapped
 from speechtransfer.objectives.warping import nearest_stretches
 from speechtransfer.objectives.whitening import discriminant
 from speechtransfer.weights import Head

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError
-from speechtransfer.frames import Frames, length_mask, masked_max, masked_mean, masked_parts
+from speechtransfer.frames import Frames, length_mask, masked_max, masked_mean, masked_parts, tapped
 from speechtransfer.manifest import SILENCE, UNKNOWN, Utterance
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.score import Scores, Transcription, score_labels
@@ -60,22 +60,6 @@ class LayerMix(nn.Module):
         outputs = tapped(frames, self.names)
         normed = torch.stack([functional.layer_norm(one, one.shape[-1:]) for one in outputs], -1)
         return replace(frames, values=(normed * self.weight.softmax(0)).sum(-1))
-
-
-def tapped(frames: Frames, names: Sequence[str]) -> list[Tensor]:
-    """The outputs (B, T, D) of the blocks of these names, all of the size of the last's.
-
-    Raises:
-        PlanError: the blocks have frames of different sizes.
-    """
-    outputs = [frames.taps[name] for name in names]
-    if len({one.shape for one in (*outputs, frames.values)}) > 1:
-        sizes = ", ".join(f"{name} {tuple(one.shape[1:])}" for name, one in zip(names, outputs, strict=True))
-        raise PlanError(
-            f"layers: frames of different sizes cannot be put together: {sizes}; the last block's are "
-            f"{tuple(frames.values.shape[1:])}. Leave out those that differ."
-        )
-    return outputs
 
 
 def pool(frames: Frames, pooling: Pooling, attention: Attention | None) -> Tensor:
