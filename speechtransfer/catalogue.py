@@ -123,11 +123,11 @@ def smoke(recipe: Recipe) -> tuple[Recipe, Encoder]:
         train_speakers=None,
         draws=1,
         negatives=(),  # the synthetic set has no speech but that of its words
-        keywords=replace(recipe.keywords, words=(), others="unknown", metric=metric),
+        keywords=replace(recipe.keywords, words=(), others="unknown", metric=metric, layers=()),  # as its cut, below
         speaker_pattern=None,
         folds=2,
         run_folds=(0,),
-        transfer=replace(recipe.transfer, cut=None),  # a tiny encoder has not the block that it names
+        transfer=replace(recipe.transfer, cut=None),  # a tiny encoder has not the blocks that are named
         settings=settings,
         scratch=scratch,
         distillation=replace(

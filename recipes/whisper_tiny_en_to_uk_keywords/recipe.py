@@ -2,8 +2,8 @@
 
 Command: SPEECHTRANSFER_DATA=... SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_uk_keywords
 Expected: accuracy 99.0% [98.2, 99.7] of 879 (9 errors) by speakers whom it never heard; 96 seconds of training in all.
-By recordings that are compared frame by frame, without training, 99.2% [98.5, 99.7] (match, 7 errors). From five of each
-word, over 20 draws of them: 96.8% [95.6, 97.9] (5clips), 97.7% [97.0, 98.4] (match-5clips), 98.3% [97.4, 99.0]
+By recordings that are compared frame by frame, without training, 99.2% [98.5, 99.7] (match, 7 errors). From five of
+each word, over 20 draws of them: 96.8% [95.6, 97.9] (5clips), 97.7% [97.0, 98.4] (match-5clips), 98.3% [97.4, 99.0]
 (words-5clips); from one 87.8% [86.6, 88.9] (words-1clip), of one speaker's 93.0% [92.0, 94.0] (words-1speaker).
 """
 
