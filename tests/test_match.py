@@ -131,20 +131,20 @@ def test_a_word_that_is_added_changes_no_other_words_score() -> None:
 
 def test_layers_stand_side_by_side_and_are_saved() -> None:
     heard = frames()
-    own = {"a": heard.values[..., :4], "b": heard.values[..., 4:]}
-    halves = Frames(torch.zeros_like(own["a"]), heard.lengths, heard.period, {"a": own["a"], "b": own["a"] * 2})
+    own = {"a": heard.values[..., :4], "b": heard.values[..., 2:]}
+    halves = Frames(torch.zeros_like(own["a"]), heard.lengths, heard.period, own)
     objective = Match(LABELS, layers=("a", "b"), embedding=5)
     objective.attach(4, 0.02)
     joined = Match(LABELS, embedding=5)
     joined.attach(8, 0.02)
-    together = Frames(torch.cat([own["a"], own["a"] * 2], -1), heard.lengths, heard.period)
+    together = Frames(torch.cat([own["a"], own["b"]], -1), heard.lengths, heard.period)
     with torch.inference_mode():
         objective.settle(iter([(halves, batch())]))
         joined.settle(iter([(together, batch())]))
     assert torch.equal(objective.word_scores(halves), joined.word_scores(together))
     again = Match.from_settings({"kind": "match", **json.loads(json.dumps(objective.settings()))})
     assert again.taps == ("a", "b") and again.settings() == objective.settings()
-    uneven = replace(halves, taps=own)
+    uneven = replace(halves, taps={"a": own["a"], "b": own["b"][..., :2]})
     with pytest.raises(PlanError, match=r"cannot be put together: a \(19, 4\), b \(19, 2\); the last block's are"):
         objective.embed(uneven)
 
