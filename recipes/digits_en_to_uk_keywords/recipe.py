@@ -84,6 +84,7 @@ RECIPES = {
     "many": MANY,
     "scratch-5clips": SCRATCH,
     **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},
+    **{f"taught-{clips}clips": few(TAUGHT, clips, "layer1") for clips in (1, 2, 5, 10)},
     **{f"many-{clips}clips": few(MANY, clips, "layer2") for clips in (1, 2, 5, 10)},
     **{f"many-match-{clips}clips": matched(MANY, clips, "many") for clips in (1, 2, 5, 10)},
     **{f"logmel-match-{clips}clips": matched(LOGMEL, clips, "logmel") for clips in (1, 5)},
