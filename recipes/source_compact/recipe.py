@@ -1,7 +1,7 @@
 """A source for spotters that must stay small: `compact` on five hours of nine languages, taught by Whisper tiny.en.
 
 Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/source_compact
-Expected: not yet run.
+Expected: CER 78.4% [77.6, 79.2] of 13,519 characters of its own languages, and no better words: see its README.
 """
 
 from dataclasses import replace
