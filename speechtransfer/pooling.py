@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speechtransfer.files import read_lines, write_lines
 from speechtransfer.score import Scores, false_accepts_per_hour, pool
-from speechtransfer.trial import Outcome
+from speechtransfer.trial import NEGATIVES, Outcome
 from speechtransfer.verdict import judge
 
 
@@ -44,12 +44,13 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
             characters = max(one["wider"]["characters"] for one in chosen)
             alone = sum(one["wider"]["errors_without"] for one in chosen)
             metrics["language_model"]["wider"] = {"characters": characters, "errors_without": alone}
-    if "negatives" in first:
+    if NEGATIVES in first:
         # Every draw hears the same hours again, and so does every fold where the corpus names its own test.
-        heard = list({one.metrics["negatives"]["manifest"]: one.metrics["negatives"] for one in outcomes}.values())
+        heard = list({one.metrics[NEGATIVES]["manifest"]: one.metrics[NEGATIVES] for one in outcomes}.values())
         hours = sum(one["hours"] for one in heard)
         rate = false_accepts_per_hour(sum(one["false_accepts_per_hour"]["count"] for one in heard), hours)
-        metrics["negatives"] = {"false_accepts_per_hour": rate.as_dict(), "hours": hours}
+        notes = list(dict.fromkeys(note for one in heard for note in one.get("notes", ())))
+        metrics[NEGATIVES] = {"false_accepts_per_hour": rate.as_dict(), "hours": hours, "notes": notes}
     # Units and a floor are those of one fold's vocabulary, thresholds of one fold's model: its own folder has them.
     for own in ("units", "unseen_floor", "acceptance", "heads"):
         metrics.pop(own, None)

@@ -245,19 +245,20 @@ def _without_background(manifest: Manifest, recordings: Recordings, window: floa
 
 
 def _cut(recipe: Recipe, negatives: Manifest, recordings: Recordings, fold: int) -> Manifest:
-    """Speech without words in train, dev and test: over all folds, each recording is tested on once."""
-    if not negatives.splits:
-        return cross_validation(
-            negatives,
-            recipe.folds,
-            fold,
-            recipe.split_seed,
-            recordings.seconds,
-            lambda row: row.text or content_hash(row.audio),
-            len(negatives.speakers) > 1 and all(row.speaker for row in negatives),
-        )
-    require_all(negatives, "the rows of the negatives")
-    return negatives
+    """Speech without words in train, dev and test: over all folds, each recording is tested on once.
+
+    It is cut by speaker where there are as many of them as folds, whatever else they say alike; of fewer voices by
+    prompt, and those of the test are then learnt from as well, which its figure says.
+    """
+    if negatives.splits:
+        require_all(negatives, "the rows of the negatives")
+        return negatives
+    by_speaker = len(negatives.speakers) >= recipe.folds and all(row.speaker for row in negatives)
+
+    def prompt(row: Utterance) -> str:
+        return content_hash(row.audio) if by_speaker else row.text or content_hash(row.audio)
+
+    return cross_validation(negatives, recipe.folds, fold, recipe.split_seed, recordings.seconds, prompt, by_speaker)
 
 
 def _stretches(

@@ -26,7 +26,7 @@ from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds, take_speakers
 from speechtransfer.spotting import Keywords, spotting
 from speechtransfer.text import TextContract
-from speechtransfer.trial import Task
+from speechtransfer.trial import NEGATIVES, Task
 
 if TYPE_CHECKING:
     from speechtransfer.recipe import Recipe
@@ -208,6 +208,9 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     own = {name: manifest.split(name) for name in manifest.splits if name not in ("train", "dev")}
     tests = {**own, **further}
     notes = {name: _notes(learnt, rows, corpus) for name, rows in tests.items()}
+    if negatives is not None and corpus.negatives is not None:
+        alike = {row.audio for row in corpus.negatives}
+        notes[NEGATIVES] = _notes([row for row in learnt if row.audio in alike], negatives, corpus)
     spoken = sorted({row.language for row in manifest if row.language})
     language = recipe.language or "+".join(spoken) or None
     # A sentence that is a prompt of dev or a test is one that the recogniser may not have read before.

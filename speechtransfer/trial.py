@@ -43,6 +43,8 @@ from speechtransfer.score import (
 from speechtransfer.stream import false_accepts
 from speechtransfer.transfer import Plan, Transfer
 
+#: Where the figures of speech without keywords stand among a run's, and their notes among a task's.
+NEGATIVES = "negatives"
 #: What recomputes the scores of each kind of task from its predictions.
 _SCORERS = {"ctc": score_transcriptions, "keywords": score_labels, "grades": score_grades}
 _TRANSCRIPTION = ("id", "reference", "hypothesis", "group")
@@ -59,7 +61,8 @@ class Task:
         build: an objective from training rows; it may look at nothing else.
         tests: every test set by name; ``test`` is the manifest's own.
         language: ISO 639-3, several joined by ``+``.
-        notes: what the reader of a test's figures must be told (``speaker-dependent``), by its name.
+        notes: what the reader of a test's figures must be told (``speaker-dependent``), by its name, and of the
+            negatives' by ``NEGATIVES``.
         negatives: recordings in which no keyword is said; events there are false accepts.
         cut: the data's own rows, where their splits were cut here; None where the data name them.
         shared: whether other trials, of other folds or draws, are of the same rows.
@@ -155,7 +158,8 @@ def _negatives(model: Model, task: Task) -> dict[str, Any]:
     if task.negatives is None:
         return {}
     found = false_accepts(model, task.negatives, task.recordings)
-    return {"negatives": {**found, "manifest": task.negatives.fingerprint()}}
+    notes = list(task.notes.get(NEGATIVES, ()))
+    return {NEGATIVES: {**found, "manifest": task.negatives.fingerprint(), "notes": notes}}
 
 
 def _sound(model: Model, plan: Plan, task: Task, settings: FitSettings) -> Sound:

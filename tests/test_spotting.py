@@ -227,6 +227,23 @@ def test_splits_of_speech_without_words_are_all_named_or_none(words: Path, speec
             fold_task(made, open_corpus(made, RATE, roots), 0)
 
 
+@pytest.mark.parametrize(("voices", "known"), [(5, False), (2, True)])
+def test_speech_without_words_is_cut_by_voice_where_there_are_enough(
+    words: Path, speech: Path, tmp_path: Path, voices: int, known: bool
+) -> None:
+    # All say the one sentence.
+    rows = [{"audio": str(speech / f"{k}.wav"), "text": "no", "speaker": f"s{k % voices}"} for k in range(15)]
+    texts = [{**row, "text": f"sentence {k}"} for k, row in enumerate(rows)]
+    path = tmp_path / "speech.jsonl"
+    path.write_text("\n".join(map(json.dumps, texts if known else rows)))
+    made = recipe(words, (str(path),), windows=1)
+    task = fold_task(made, open_corpus(made, RATE, (str(speech),)), 0)
+    assert task.negatives is not None
+    learnt = {row.speaker for row in task.manifest if row.label == UNKNOWN and row.audio.parent == speech}
+    assert bool({row.speaker for row in task.negatives} & learnt) is known
+    assert ("speaker-dependent" in task.notes["negatives"]) is known
+
+
 def test_a_word_without_a_recording_is_named(words: Path) -> None:
     made = recipe(words, words=("high", "hihg"))
     with pytest.raises(DataError, match="hihg: no recording has this label; the labels are high, low, middle, top"):
