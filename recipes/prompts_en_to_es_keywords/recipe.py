@@ -4,8 +4,8 @@ Command: speechtransfer mine debian:asterisk-es --run many --words WORDS
     --out runs/prompts_words/es,
     then speechtransfer run recipes/source_donor --variant english --out runs/source_donor,
     then SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/prompts_en_to_es_keywords
-Expected: accuracy 100.0% [99.7, 100.0] of 265 from five recordings of each word (whisper-5clips), 97.4% from one; by the
-recordings themselves 100.0% [99.7, 100.0] from one (match-1clip).
+Expected: accuracy 100.0% [99.7, 100.0] of 265 from five recordings of each word (whisper-5clips), 97.4% from one; by
+the recordings themselves 100.0% [99.7, 100.0] from one (match-1clip).
 """
 
 from dataclasses import replace
