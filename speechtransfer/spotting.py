@@ -15,7 +15,7 @@ from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, LedgerRow, Manifest, Utterance
 from speechtransfer.objectives.pooled import Pooling
 from speechtransfer.practice import moved, practise
-from speechtransfer.splits import cross_validation, require_all
+from speechtransfer.splits import cross_validation, group_count, require_all
 from speechtransfer.trimming import speech_span, window_for
 
 if TYPE_CHECKING:
@@ -247,13 +247,14 @@ def _without_background(manifest: Manifest, recordings: Recordings, window: floa
 def _cut(recipe: Recipe, negatives: Manifest, recordings: Recordings, fold: int) -> Manifest:
     """Speech without words in train, dev and test: over all folds, each recording is tested on once.
 
-    It is cut by speaker where there are as many of them as folds, whatever else they say alike; of fewer voices by
+    It is cut by speaker where that gives as many parts as folds, whatever they say alike; of fewer voices by
     prompt, and those of the test are then learnt from as well, which its figure says.
     """
     if negatives.splits:
         require_all(negatives, "the rows of the negatives")
         return negatives
-    by_speaker = len(negatives.speakers) >= recipe.folds and all(row.speaker for row in negatives)
+    known = all(row.speaker for row in negatives)
+    by_speaker = known and group_count(negatives, lambda row: content_hash(row.audio), True) >= recipe.folds
 
     def prompt(row: Utterance) -> str:
         return content_hash(row.audio) if by_speaker else row.text or content_hash(row.audio)
