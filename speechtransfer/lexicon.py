@@ -23,6 +23,11 @@ class Counted:
     speakers: int
 
 
+def parted(given: Iterable[str]) -> list[str]:
+    """The words of a command line's arguments, each of which may hold several, parted by commas."""
+    return [word for argument in given for part in argument.split(",") if (word := part.strip())]
+
+
 def wanted(words: Iterable[str], contract: TextContract) -> tuple[str, ...]:
     """Words and phrases as transcripts hold them after the contract, each once; each can name a class folder.
 

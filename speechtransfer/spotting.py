@@ -253,13 +253,20 @@ def _cut(recipe: Recipe, negatives: Manifest, recordings: Recordings, fold: int)
     if negatives.splits:
         require_all(negatives, "the rows of the negatives")
         return negatives
-    known = all(row.speaker for row in negatives)
-    by_speaker = known and group_count(negatives, lambda row: content_hash(row.audio), True) >= recipe.folds
 
-    def prompt(row: Utterance) -> str:
-        return content_hash(row.audio) if by_speaker else row.text or content_hash(row.audio)
+    def sound(row: Utterance) -> str:
+        return content_hash(row.audio)
 
-    return cross_validation(negatives, recipe.folds, fold, recipe.split_seed, recordings.seconds, prompt, by_speaker)
+    by_speaker = all(row.speaker for row in negatives) and group_count(negatives, sound, True) >= recipe.folds
+    return cross_validation(
+        negatives,
+        recipe.folds,
+        fold,
+        recipe.split_seed,
+        recordings.seconds,
+        sound if by_speaker else lambda row: row.text or sound(row),
+        by_speaker,
+    )
 
 
 def _stretches(

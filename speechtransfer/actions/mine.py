@@ -16,7 +16,7 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.cuts import write_cuts
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.evaluate import contaminated
-from speechtransfer.lexicon import counted, legible, wanted
+from speechtransfer.lexicon import counted, legible, parted, wanted
 from speechtransfer.manifest import Manifest
 from speechtransfer.mining import Cutting, Mined, require_room, told
 from speechtransfer.mining import mine as cut_clips
@@ -45,8 +45,7 @@ def mine(console: Console, request: Mine) -> int:
     model = load_model(find_run(request.run))
     contract = recognisers(model.objective)[0].vocabulary.contract
     _require_words(contract)
-    asked = [word.strip() for given in request.words for word in given.split(",")]
-    words = wanted(filter(None, asked), contract)
+    words = wanted(parted(request.words), contract)
     manifest = legible(_loaded(console, request), contract)
     mined = cut_clips(model, manifest, Recordings(model.encoder.sample_rate), words, request.out, settings)
     write_cuts(request.out / "cuts.html", mined)

@@ -19,6 +19,7 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.contract import is_sound
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.events import Event
+from speechtransfer.lexicon import parted
 from speechtransfer.listening import from_file, from_microphone, from_stream
 from speechtransfer.model import Model
 from speechtransfer.objectives.contract import Spots
@@ -67,7 +68,7 @@ def _asked(request: Spot, model: Model) -> frozenset[str]:
         SettingsError: one that the run does not know.
     """
     known = model.objective.words if isinstance(model.objective, Spots) else ()
-    asked = [word.strip() for given in request.words for word in given.split(",") if word.strip()]
+    asked = parted(request.words)
     if strange := [word for word in asked if word not in known]:
         raise SettingsError(f"--words {', '.join(strange)}: {request.run} spots {', '.join(known) or 'no words'}.")
     return frozenset(asked or known)
