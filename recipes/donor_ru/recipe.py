@@ -1,4 +1,4 @@
-"""Does the donor matter? English, Romance and mixed sources of fourteen minutes each, to four minutes of Russian.
+"""Does the donor matter? English, Romance and mixed sources of thirteen minutes each, to four minutes of Russian.
 
 Command: speechtransfer run recipes/source_donor --out runs/source_donor && speechtransfer run recipes/donor_ru
 Expected: not yet run.

@@ -1,4 +1,4 @@
-"""Sources that differ in their languages alone: fourteen minutes of English, of Romance, or of both.
+"""Sources that differ in their languages alone: thirteen minutes of English, of Romance, or of both.
 
 Command: speechtransfer run recipes/source_donor --out runs/source_donor
 Expected: not yet run.
@@ -17,7 +17,7 @@ ENGLISH = Recipe(
     source="random:conformer",
     transfer=scratch_transfer(),
     settings=FitSettings(epochs=80, lr=1e-3, warmup=0.05, evaluations=8, batches=BatchSettings(seconds=30, join=10)),
-    train_minutes=14.0,
+    train_minutes=13.0,
     folds=16,
     run_folds=(0,),
     split_by="prompt",
