@@ -9,10 +9,10 @@ from dataclasses import replace
 from speechtransfer.catalogue import find
 
 RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]
-FOUR, LONG = (
+FOUR, LONG, BRIDGED = (
     replace(RUSSIAN[variant], name="whisper_tiny_en_to_cs_ctc", data=("debian:fillets-cs",), language="ces", tests={})
-    for variant in ("4min", "all")
+    for variant in ("4min", "all", "4min-bridged")
 )
 # An epoch is five times as long as the others': fewer of them are as many steps.
 ALL = replace(LONG, settings=replace(LONG.settings, epochs=8))
-RECIPES = {"4min": FOUR, "all": ALL}
+RECIPES = {"4min": FOUR, "all": ALL, "4min-bridged": BRIDGED}

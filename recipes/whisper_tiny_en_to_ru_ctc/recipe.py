@@ -25,6 +25,8 @@ ALL = replace(
 )
 # Four minutes are fewer steps an epoch: twice the epochs.
 FOUR = replace(ALL, train_minutes=4.0, settings=replace(ALL.settings, epochs=48))
+# By way of eight other languages (`source_whisper_many`): the encoder has learnt to write before it hears this one.
+BRIDGED = replace(FOUR, source="runs/source_whisper_many/default")
 # The other way round: learnt from the one voice, tested on the other as well.
 TUXPAINT = replace(
     ALL,
@@ -32,4 +34,4 @@ TUXPAINT = replace(
     tests={"asterisk": "debian:asterisk-ru"},
     scratch=Scratch(folds=0),
 )
-RECIPES = {"4min": FOUR, "all": ALL, "tuxpaint": TUXPAINT}
+RECIPES = {"4min": FOUR, "all": ALL, "4min-bridged": BRIDGED, "tuxpaint": TUXPAINT}
