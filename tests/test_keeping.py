@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechtransfer import cli
 from speechtransfer.baseline import Scratch
+from speechtransfer.checkpoint import load
 from speechtransfer.encoders.conformer import Conformer
 from speechtransfer.errors import DataError
 from speechtransfer.keeping import NAME, keep_splits, write_splits
@@ -87,6 +89,29 @@ def test_a_run_writes_its_splits_and_a_larger_corpus_keeps_its_test(
     assert told["keep_splits"] == str(tmp_path / "run")
     assert outcome.scores["test"]["cer"].count == sum(len(row.text or "") for row in before.split("test"))
     assert (tmp_path / "again" / NAME).is_file(), "the next run may keep them again"
+
+
+def test_text_that_comes_later_needs_no_training(
+    tmp_path: Path, tiny: Callable[..., Conformer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    made, before = recipe(corpus(tmp_path / "speech", range(30)), language_model=3), tmp_path / "run"
+    run(made, before, tiny())
+    (tmp_path / "story.txt").write_text("fade a cab\nbead a cafe\n", encoding="utf-8")
+    later = replace(
+        made,
+        source=str(before),
+        keep_splits=str(before),
+        texts=(str(tmp_path / "story.txt"),),
+        settings=replace(made.settings, steps=0),
+    )
+    run(later, tmp_path / "later")
+    ours, theirs = load(tmp_path / "later"), load(before)
+    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
+    told = [json.loads((folder / "metrics.json").read_text()) for folder in (before, tmp_path / "later")]
+    assert told[0]["manifest"] == told[1]["manifest"]
+    assert "wider" not in told[0]["language_model"]
+    assert told[1]["language_model"]["wider"]["characters"] == len("fade a cab" + "bead a cafe")
 
 
 def test_a_finished_run_keeps_what_it_wrote_and_one_begun_refuses_other_data(

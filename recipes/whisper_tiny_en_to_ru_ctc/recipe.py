@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from speechtransfer.baseline import Scratch
 from speechtransfer.catalogue import find
+from speechtransfer.recipe import Recipe
 
 ITALIAN = find("whisper_tiny_en_to_it_ctc")[1]["default"]
 ALL = replace(
@@ -34,4 +35,28 @@ TUXPAINT = replace(
     tests={"asterisk": "debian:asterisk-ru"},
     scratch=Scratch(folds=0),
 )
-RECIPES = {"4min": FOUR, "all": ALL, "4min-bridged": BRIDGED, "tuxpaint": TUXPAINT}
+
+
+def with_texts(recipe: Recipe, variant: str, texts: tuple[str, ...], family: str = "whisper") -> Recipe:
+    """What a run of four minutes gives with text that came later: nothing is trained again."""
+    return replace(
+        recipe,
+        source=f"runs/{recipe.name}/{variant}",
+        family=family,
+        texts=texts,
+        language_model=8,  # the order that sayings had where they were tried first (whisper_base_to_ru_ctc)
+        settings=replace(recipe.settings, epochs=None, steps=0),
+        scratch=Scratch(folds=0),
+    )
+
+
+PROSE = ("debian:fortunes-ru", "debian:libreoffice-help-ru")
+RECIPES = {
+    "4min": FOUR,
+    "all": ALL,
+    "4min-bridged": BRIDGED,
+    "tuxpaint": TUXPAINT,
+    "4min-texts": with_texts(FOUR, "4min", PROSE),
+    "4min-bridged-texts": with_texts(FOUR, "4min-bridged", PROSE),
+    "4min-scratch-texts": with_texts(FOUR, "4min/baselines/scratch-conformer", PROSE, "conformer"),
+}
