@@ -39,7 +39,7 @@ TAUGHT = replace(
     settings=replace(COMPACT.settings, epochs=60, lr=3e-3),
     scratch=Scratch(folds=0),
 )
-#: Twice as long, at nine speeds from 0.8 to 1.25: a voice's formants move with its speed, so a few people sound like more.
+#: Twice as long, at nine speeds from 0.8 to 1.25: formants move with the speed, so that few people sound like more.
 VOICES = replace(
     TAUGHT,
     settings=replace(
