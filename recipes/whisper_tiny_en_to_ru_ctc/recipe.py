@@ -2,6 +2,7 @@
 
 Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_ru_ctc
 Expected: CER 20.1% [16.3, 23.2] of 2,773 characters on four minutes (one fold), 39.0% from scratch: 48.6% relative;
+18.2% [14.2, 21.5] by way of eight languages, and with texts beside it 13.0% [9.7, 16.1], 37.5% from scratch with texts;
 10.7% [7.3, 13.7] on all, 24.5% from scratch: 56.1%. Another voice, in another band: 55.7 and 50.3%; the other way round
 (tuxpaint) 17.2% [14.9, 19.3] of 2,153 of its own voice and 45.0% of the prompts'.
 """
