@@ -1,7 +1,7 @@
 """Whisper tiny.en's encoder taught to write eight languages: a source for others, one stage further than the encoder.
 
-Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/source_whisper_many --out runs/source_whisper_many
-Expected: not yet run.
+Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/source_whisper_many
+Expected: CER 16.7% [14.5, 19.0] of 7,996 characters of its own languages (one cut of sixteen).
 """
 
 from dataclasses import replace
