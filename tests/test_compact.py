@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
-from families import build, noise
+from families import CARD, COMPACT, build, noise, settled
 from torch import Tensor
 
+from speechtransfer.encoders import family
 from speechtransfer.encoders.causal import Stream
 from speechtransfer.encoders.compact import Compact
 from speechtransfer.errors import AudioError, PlanError, SettingsError
@@ -38,6 +41,13 @@ def pieces(samples: int, seed: int) -> list[int]:
     return sizes
 
 
+def with_planes(planes: int) -> Compact:
+    """A small one with settled norms, with planes before its convolutions or without."""
+    encoder = settled(family("compact").from_settings({**COMPACT, "planes": planes}, CARD))
+    assert isinstance(encoder, Compact)
+    return encoder
+
+
 def heard(encoder: Compact, wave: Tensor, sizes: list[int]) -> Tensor:
     """The frames (T, D) of a stream, of which each is given as soon as it can be."""
     stream, parts, done = encoder.stream(), [], 0
@@ -51,11 +61,11 @@ def heard(encoder: Compact, wave: Tensor, sizes: list[int]) -> Tensor:
     return torch.cat(parts, 1)[0]
 
 
+@pytest.mark.parametrize("planes", [0, 3])
 @pytest.mark.parametrize("seed", range(8))
 @torch.inference_mode()
-def test_a_stream_gives_the_frames_of_the_whole(seed: int) -> None:
-    encoder = build("compact")
-    assert isinstance(encoder, Compact)
+def test_a_stream_gives_the_frames_of_the_whole(seed: int, planes: int) -> None:
+    encoder = with_planes(planes)
     wave = sound(3 * SECOND + 77 * seed, seed)
     for block in (encoder.blocks[seed % 4], encoder.blocks[-1]):
         cut = encoder.cut(block)
@@ -75,14 +85,15 @@ def test_a_stream_of_full_size_takes_single_hops_and_the_whole_at_once() -> None
     assert heard(encoder, wave[:159], [100, 0, 59]).shape == (0, 72)
 
 
+@pytest.mark.parametrize(("planes", "before"), [(0, 2 * 40), (16, 2 * 40 + 2 * 19 * 16 + 2 * 8 * 32)])
 @torch.inference_mode()
-def test_a_stream_keeps_its_left_context_and_no_more() -> None:
-    stream, most = Compact().eval().stream(), 0
+def test_a_stream_keeps_its_left_context_and_no_more(planes: int, before: int) -> None:
+    stream, most = Compact(planes=planes).eval().stream(), 0
     for number in range(40):
         stream.push(sound(SECOND // 2 + 31 * number, number))
         most = max(most, stream.kept)
-    # Samples, then the frames before the last of each kernel, of the stem and of the two convolutions of each block.
-    assert most <= (320 + 159) + 2 * 40 + 8 * (24 + 36 + 36 + 48 + 48 + 72)
+    # Samples, then the frames before the last of each kernel: of planes and stem, of the convolutions of each block.
+    assert most <= (320 + 159) + before + 8 * (24 + 36 + 36 + 48 + 48 + 72)
 
 
 @torch.inference_mode()
@@ -94,9 +105,10 @@ def test_streams_of_one_encoder_know_nothing_of_each_other() -> None:
     torch.testing.assert_close(second.push(wave).values, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("planes", [0, 3])
 @torch.inference_mode()
-def test_no_frame_hears_later_sound() -> None:
-    encoder, lengths = build("compact"), torch.tensor([SECOND])
+def test_no_frame_hears_later_sound(planes: int) -> None:
+    encoder, lengths = with_planes(planes), torch.tensor([SECOND])
     wave, other = 0.1 * torch.randn(2, SECOND, generator=torch.Generator().manual_seed(0))
     before = encoder.run(wave[None], lengths, taps=encoder.blocks)
     strides = (1, 2, 4, 4)  # mel frames to a frame of each block
@@ -106,7 +118,7 @@ def test_no_frame_hears_later_sound() -> None:
             changed[(frame * stride + 1) * 160 :] = other[(frame * stride + 1) * 160 :]
             after = encoder.run(changed[None], lengths, taps=encoder.blocks).taps[name][0]
             torch.testing.assert_close(after[: frame + 1], before.taps[name][0, : frame + 1], rtol=0, atol=1e-5)
-            assert not torch.allclose(after[frame + 1], before.taps[name][0, frame + 1], atol=1e-3)
+            assert not torch.allclose(after[frame + 1], before.taps[name][0, frame + 1], atol=1e-4)
 
 
 def test_what_is_not_causal_or_not_one_channel_is_refused() -> None:
@@ -118,12 +130,42 @@ def test_what_is_not_causal_or_not_one_channel_is_refused() -> None:
 
 def test_it_is_as_small_as_it_says() -> None:
     encoder = load_encoder("random:compact")
-    assert encoder.settings() == {"bands": 40, "kernel": 9, "channels": [24, 36, 48, 72], "strides": [2, 2, 1]}
+    assert encoder.settings() == {
+        "bands": 40,
+        "kernel": 9,
+        "channels": [24, 36, 48, 72],
+        "strides": [2, 2, 1],
+        "planes": 0,
+    }
     assert sum(value.numel() for value in encoder.parameters()) == 143_892
     assert sum(4 * value.numel() for value in encoder.state_dict().values()) < 1_000_000
     periods = [encoder.cut(name).period for name in encoder.blocks]
     assert periods == pytest.approx([0.01, 0.02, 0.04, 0.04])
     assert [encoder.cut(name).width for name in encoder.blocks] == [24, 36, 48, 72]
+
+
+@torch.inference_mode()
+def test_planes_are_convolutions_over_time_and_bands_and_stay_small() -> None:
+    encoder = load_encoder("random:compact,planes=16")
+    assert isinstance(encoder, Compact)
+    assert encoder.planes is not None
+    assert sum(value.numel() for value in encoder.parameters()) < 200_000
+    assert Compact.from_settings(encoder.settings()).state_dict().keys() == encoder.state_dict().keys()
+    features = torch.randn(2, 7, 40, generator=torch.Generator().manual_seed(0))
+    planes, _ = encoder.planes(features, ())
+    assert planes.shape == (2, 7, encoder.planes.width)
+    # A naive loop over places: what the last frame is of the last five.
+    x = features[0, -5:, :, None]
+    parts = encoder.planes
+    for convolution, norm in ((parts.first, parts.first_norm), (parts.second, parts.second_norm)):
+        weight, bias = convolution.state_dict().values()
+        seen = x.new_zeros(len(x) - 2, x.shape[1] - 2, len(bias))
+        for frame, band in product(*map(range, seen.shape[:2])):
+            patch = x[frame : frame + 3, band : band + 3]
+            seen[frame, band] = norm(torch.einsum("oitf,tfi->o", weight, patch) + bias).relu()
+        pairs = range(0, seen.shape[1] - 1, 2)
+        x = torch.stack([seen[:, band : band + 2].max(1).values for band in pairs], 1)
+    torch.testing.assert_close(planes[0, -1], x[0].flatten(), rtol=0, atol=1e-5)
 
 
 def test_normalisation_is_of_a_corpus_and_training_leaves_it_alone() -> None:
@@ -146,7 +188,16 @@ def test_normalisation_is_of_a_corpus_and_training_leaves_it_alone() -> None:
 
 
 def test_sizes_that_cannot_be_built_are_refused() -> None:
-    wrong = {"bands": (0,), "channels": ((8, 8), (0, 8, 8, 8)), "kernel": (0, 1), "strides": ((2,), (2, 0, 1))}
+    wrong = {
+        "planes": (-1,),
+        "bands": (0,),
+        "channels": ((8, 8), (0, 8, 8, 8)),
+        "kernel": (0, 1),
+        "strides": ((2,), (2, 0, 1)),
+    }
     for name, value in ((name, value) for name, values in wrong.items() for value in values):
         with pytest.raises(SettingsError):
             Compact(**{name: value})  # type: ignore[arg-type]
+    for values in ({"planes": -1}, {"planes": 2, "bands": 9}):
+        with pytest.raises(SettingsError, match="zero or more, and over at least 10 bands"):
+            Compact(**values)
