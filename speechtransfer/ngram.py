@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 #: Stands before the first character and after the last.
 END = "\n"
 _Integers = NDArray[np.int64]
+_Reals = NDArray[np.float64]
 
 
 class LanguageModel(Protocol):
@@ -69,33 +71,47 @@ class CharacterNgram:
         return levels
 
     @cached_property
-    def _known(self) -> dict[tuple[str, str], float]:
+    def _told(self) -> dict[str, tuple[int | None, _Reals]]:
+        return {}
+
+    @cached_property
+    def _logarithms(self) -> dict[str, array[float]]:
         return {}
 
     def log_probability(self, history: str, character: str) -> float:
         """Natural logarithm of P(character | history); the history begins with ``END`` at the start of a text."""
         context = history[max(0, len(history) - self.order + 1) :]
-        if (context, character) not in self._known:
-            self._known[context, character] = math.log(self._probability(context, character))
-        return self._known[context, character]
+        found = self._logarithms.get(context)
+        if found is None:
+            probabilities = self._after(context)[1] if self.texts else np.ones(1)
+            found = self._logarithms[context] = array("d", map(math.log, probabilities.tolist()))
+        return found[self._codes.get(character, -1)]
 
-    def _probability(self, context: str, character: str) -> float:
-        if not self._levels:
-            return 1.0
-        size, code, node = len(self._codes), self._codes.get(character, -1), 0
-        probability = 1 / int(self._levels[0].kinds[0])
-        for length, level in enumerate(self._levels[: len(context) + 1]):
-            if length:
-                before = self._codes.get(context[-length])
-                found = None if before is None else _index(level.branches, node * size + before)
-                if found is None:  # no longer history was seen either
-                    break
-                node = found
-            place = _index(level.successors, node * size + code) if code >= 0 else None
+    def _after(self, context: str) -> tuple[int | None, _Reals]:
+        """The number of a history, None where it was not seen, and P of each code after it; last, of no known one.
+
+        A decoder asks for many characters after one history, so all are reckoned at once, from those after the next
+        shorter history.
+        """
+        if context in self._told:
+            return self._told[context]
+        level = self._levels[len(context)] if len(context) < len(self._levels) else None
+        size, node = len(self._codes), None if context else 0
+        if context:
+            shorter, probabilities = self._after(context[1:])
+            before = self._codes.get(context[0])
+            if level is not None and shorter is not None and before is not None:
+                node = _index(level.branches, shorter * size + before)
+        else:
+            probabilities = np.full(size + 1, 1 / int(self._levels[0].kinds[0]))
+        if level is not None and node is not None:
+            counts = np.zeros(size + 1, np.int64)
+            first, last = np.searchsorted(level.successors, (node * size, (node + 1) * size))
+            counts[level.successors[first:last] - node * size] = level.counts[first:last]
             seen, kinds = int(level.seen[node]), int(level.kinds[node])
-            count = 0 if place is None else int(level.counts[place])
-            probability = (count + kinds * probability) / (seen + kinds)
-        return probability
+            probabilities = (counts + kinds * probabilities) / (seen + kinds)
+        self._told[context] = node, probabilities
+        return node, probabilities
 
 
 @dataclass(frozen=True)
@@ -148,5 +164,6 @@ class Mixture:
 
     def log_probability(self, history: str, character: str) -> float:
         """Natural logarithm of P(character | history); the history begins with ``END`` at the start of a text."""
-        own, wider = (math.exp(one.log_probability(history, character)) for one in (self.own, self.wider))
+        own = math.exp(self.own.log_probability(history, character))
+        wider = math.exp(self.wider.log_probability(history, character))
         return math.log((1 - self.share) * own + self.share * wider)
