@@ -1,7 +1,8 @@
 """Whisper tiny.en's encoder to French, across voices: learnt from one corpus, tested on the other as well.
 
 Command: SPEECHTRANSFER_SOURCES=... speechtransfer run recipes/whisper_tiny_en_to_fr_ctc
-Expected: CER 16.6% [12.8, 19.6] of 2,937 characters of the prompts' own voice, 57.1% [56.2, 58.1] of the picture names'.
+Expected: CER 16.6% [12.8, 19.6] of 2,937 characters of the prompts' own voice, 57.1% [56.2, 58.1] of the
+picture names'.
 """
 
 from dataclasses import replace
