@@ -78,6 +78,24 @@ def find(path: str) -> tuple[Path, dict[str, Recipe]]:
     return folder, dict(found)
 
 
+def of_language(recipe: Recipe, name: str, data: str, language: str, texts: tuple[str, ...] = ()) -> Recipe:
+    """The same recipe for another language, under another name.
+
+    What is of the first language alone is not taken over: its further tests, and its texts, in whose place these stand.
+    A source that is one of the recipe's own runs is that run of the new one.
+
+    Args:
+        recipe: of the first language.
+        name: the new recipe's folder.
+        data: of the other language.
+        language: ISO 639-3 of it.
+        texts: of it, for a recipe that has some.
+    """
+    source = recipe.source.replace(f"runs/{recipe.name}/", f"runs/{name}/")
+    chosen = texts if recipe.texts else ()
+    return replace(recipe, name=name, data=(data,), language=language, tests={}, source=source, texts=chosen)
+
+
 def _folders(path: str) -> list[Path]:
     candidates = [Path(path), Path("recipes") / path, Path(__file__).parents[1] / "recipes" / path]
     return [place.parent if place.name == "recipe.py" else place for place in candidates]

@@ -105,9 +105,9 @@ def test_streams_of_one_encoder_know_nothing_of_each_other() -> None:
     torch.testing.assert_close(second.push(wave).values, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("planes", [0, 3])
+@pytest.mark.parametrize(("planes", "least"), [(0, 1e-3), (3, 1e-4)])
 @torch.inference_mode()
-def test_no_frame_hears_later_sound(planes: int) -> None:
+def test_no_frame_hears_later_sound(planes: int, least: float) -> None:
     encoder, lengths = with_planes(planes), torch.tensor([SECOND])
     wave, other = 0.1 * torch.randn(2, SECOND, generator=torch.Generator().manual_seed(0))
     before = encoder.run(wave[None], lengths, taps=encoder.blocks)
@@ -118,7 +118,7 @@ def test_no_frame_hears_later_sound(planes: int) -> None:
             changed[(frame * stride + 1) * 160 :] = other[(frame * stride + 1) * 160 :]
             after = encoder.run(changed[None], lengths, taps=encoder.blocks).taps[name][0]
             torch.testing.assert_close(after[: frame + 1], before.taps[name][0, : frame + 1], rtol=0, atol=1e-5)
-            assert not torch.allclose(after[frame + 1], before.taps[name][0, frame + 1], atol=1e-4)
+            assert not torch.allclose(after[frame + 1], before.taps[name][0, frame + 1], atol=least)
 
 
 def test_what_is_not_causal_or_not_one_channel_is_refused() -> None:
@@ -188,13 +188,7 @@ def test_normalisation_is_of_a_corpus_and_training_leaves_it_alone() -> None:
 
 
 def test_sizes_that_cannot_be_built_are_refused() -> None:
-    wrong = {
-        "planes": (-1,),
-        "bands": (0,),
-        "channels": ((8, 8), (0, 8, 8, 8)),
-        "kernel": (0, 1),
-        "strides": ((2,), (2, 0, 1)),
-    }
+    wrong = {"bands": (0,), "channels": ((8, 8), (0, 8, 8, 8)), "kernel": (0, 1), "strides": ((2,), (2, 0, 1))}
     for name, value in ((name, value) for name, values in wrong.items() for value in values):
         with pytest.raises(SettingsError):
             Compact(**{name: value})  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -42,6 +43,14 @@ def test_smoke(folder: Path, variant: str, tmp_path: Path, monkeypatch: pytest.M
     assert list(outcome.metrics["baselines"]) == ([small.scratch.name] if recipe.scratch.folds else [])
     after = (folder / "results.jsonl").read_bytes() if (folder / "results.jsonl").is_file() else None
     assert before == after
+
+
+def test_of_another_language_nothing_of_the_first_is_left() -> None:
+    first = Recipe("to_a", ("a",), source="runs/to_a/4min", language="aaa", tests={"t": "a2"}, language_model=6)
+    other = catalogue.of_language(first, "to_b", "b", "bbb", ("b.txt",))
+    assert other == Recipe("to_b", ("b",), source="runs/to_b/4min", language="bbb", language_model=6)
+    told = catalogue.of_language(replace(first, source="many", texts=("a.txt",)), "to_b", "b", "bbb", ("b.txt",))
+    assert (told.source, told.texts) == ("many", ("b.txt",))
 
 
 def _objective() -> Ctc:

@@ -7,27 +7,14 @@ Expected: CER 37.7% [36.8, 38.7] of 24,363 characters on four minutes (one fold)
 
 from dataclasses import replace
 
-from speechtransfer.catalogue import find
+from speechtransfer.catalogue import find, of_language
 
-RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]
-FOUR, LONG, BRIDGED = (
-    replace(RUSSIAN[variant], name="whisper_tiny_en_to_cs_ctc", data=("debian:fillets-cs",), language="ces", tests={})
-    for variant in ("4min", "all", "4min-bridged")
-)
-# An epoch is five times as long as the others': fewer of them are as many steps.
-ALL = replace(LONG, settings=replace(LONG.settings, epochs=8))
-#: Four minutes of speech with text that came later: nothing is trained again.
-TEXTS = {
-    variant: replace(
-        recipe,
-        name=FOUR.name,
-        data=FOUR.data,
-        language=FOUR.language,
-        tests={},
-        source=recipe.source.replace(recipe.name, FOUR.name),
-        texts=("debian:fortunes-cs", "debian:libreoffice-help-cs"),
-    )
-    for variant, recipe in RUSSIAN.items()
-    if recipe.texts
+TEXTS = ("debian:fortunes-cs", "debian:libreoffice-help-cs")
+CZECH = {
+    variant: of_language(recipe, "whisper_tiny_en_to_cs_ctc", "debian:fillets-cs", "ces", TEXTS)
+    for variant, recipe in find("whisper_tiny_en_to_ru_ctc")[1].items()
+    if variant != "tuxpaint"
 }
-RECIPES = {"4min": FOUR, "all": ALL, "4min-bridged": BRIDGED, **TEXTS}
+# An epoch is five times as long as the others': fewer of them are as many steps.
+ALL = replace(CZECH["all"], settings=replace(CZECH["all"].settings, epochs=8))
+RECIPES = {**CZECH, "all": ALL}

@@ -7,27 +7,21 @@ Expected: CER 30.9% [27.3, 33.7] of 3,418 characters on four minutes (two folds)
 
 from dataclasses import replace
 
-from speechtransfer.catalogue import find
+from speechtransfer.catalogue import find, of_language
 
-ONE, ALL = (
-    replace(recipe, name="whisper_tiny_en_to_el_ctc", data=("debian:tuxpaint-el",), language="ell")
-    for recipe in find("whisper_tiny_en_to_ro_ctc")[1].values()
-)
-FOUR = replace(ONE, run_folds=(0, 1), scratch=replace(ONE.scratch, folds=2))
-# By way of eight other languages, as in Russian.
-BRIDGED = replace(FOUR, source="runs/source_whisper_many/default")
-#: Four minutes of speech with text that came later, on the first fold: nothing is trained again.
-TEXTS = {
-    variant: replace(
-        recipe,
-        name=FOUR.name,
-        data=FOUR.data,
-        language=FOUR.language,
-        tests={},
-        source=f"{recipe.source.replace(recipe.name, FOUR.name)}/folds/0",
-        texts=("debian:libreoffice-help-el",),
+GREEK = {
+    variant: of_language(
+        recipe, "whisper_tiny_en_to_el_ctc", "debian:tuxpaint-el", "ell", ("debian:libreoffice-help-el",)
     )
     for variant, recipe in find("whisper_tiny_en_to_ru_ctc")[1].items()
-    if recipe.texts
+    if variant != "tuxpaint"
 }
-RECIPES = {"4min": FOUR, "all": ALL, "4min-bridged": BRIDGED, **TEXTS}
+TWICE = {
+    variant: replace(GREEK[variant], run_folds=(0, 1), scratch=replace(GREEK[variant].scratch, folds=2))
+    for variant in ("4min", "4min-bridged")
+}
+# Two folds were trained, so a run to which text is added is that of the first.
+TEXTS = {
+    variant: replace(recipe, source=f"{recipe.source}/folds/0") for variant, recipe in GREEK.items() if recipe.texts
+}
+RECIPES = {**GREEK, **TWICE, **TEXTS}

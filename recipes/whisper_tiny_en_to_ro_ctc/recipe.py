@@ -5,14 +5,10 @@ Expected: CER 14.0% [11.4, 16.4] of 2,995 characters on four minutes (one fold),
 7.0% [5.2, 8.8] on all, 19.8% from scratch: 64.5%.
 """
 
-from dataclasses import replace
-
-from speechtransfer.catalogue import find
+from speechtransfer.catalogue import find, of_language
 
 RUSSIAN = find("whisper_tiny_en_to_ru_ctc")[1]
 RECIPES = {
-    variant: replace(
-        RUSSIAN[variant], name="whisper_tiny_en_to_ro_ctc", data=("debian:tuxpaint-ro",), language="ron", tests={}
-    )
+    variant: of_language(RUSSIAN[variant], "whisper_tiny_en_to_ro_ctc", "debian:tuxpaint-ro", "ron")
     for variant in ("4min", "all")
 }
