@@ -27,7 +27,8 @@ def defaults(data: str, source: str, family: str, language: str | None, task: Ta
     if task in ("keywords", "grades"):
         # A label is no letter: rows of the source's output layer mean nothing here.
         frozen = Transfer((Rule(r"encoder\..*", scale=0.0), Rule(r"objective\..*")), graft="fresh")
-        head = whole if family == "dnn" else frozen
+        # Random weights frozen are no source, and a dnn is quick to train whole.
+        head = whole if family == "dnn" or source.startswith("random:") else frozen
         settings = FitSettings(epochs=60, lr=3e-3, batches=BatchSettings(seconds=20))
         if head is frozen:  # what it makes of a clip is the same in every epoch, as long as the clip is
             plain = replace(settings.batches, speeds=(1.0,))

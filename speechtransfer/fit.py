@@ -291,14 +291,13 @@ def _score(run: _Run, state: State, rate: float) -> None:
     state.losses.clear()
     estimate = run.scored()
     signed = estimate.value if run.direction == "min" else -estimate.value
-    better = signed < done.best
     row = {"step": done.step, "epoch": done.epoch, "loss": loss, "lr": rate, "seconds": round(done.seconds, 2)}
     state.rows.append({**row, "dev": {run.metric: estimate.as_dict()}})
     learnt = {} if loss is None else {"loss": loss}
     run.accelerator.log({**learnt, "lr": rate, f"dev/{run.metric}": estimate.value}, step=done.step)
-    if better:
+    if done.keeps(signed):
         state.best = {name: value.detach().cpu().clone() for name, value in run.bare.state_dict().items()}
-    state.done = done.scored(signed, better, run.settings.patience)
+    state.done = done.scored(signed, run.settings.patience)
 
 
 def _accelerator(settings: FitSettings, folder: Path | None) -> Accelerator:

@@ -37,10 +37,17 @@ class Progressed:
         """One optimiser step on."""
         return replace(self, step=step, epoch=epoch, batch=batch, seconds=seconds)
 
-    def scored(self, value: float, better: bool, patience: int) -> Progressed:
-        """After an evaluation."""
-        since = 0 if better else self.since_best + 1
-        best = replace(self, best=value, best_step=self.step) if better else self
+    def keeps(self, value: float) -> bool:
+        """Whether weights of such a score, less being better, are the ones to keep.
+
+        Of equals the later are, which learnt for longer and at a lower rate: a small dev set has many equals.
+        """
+        return value <= self.best
+
+    def scored(self, value: float, patience: int) -> Progressed:
+        """After an evaluation; what is no better than before does not give patience back."""
+        since = 0 if value < self.best else self.since_best + 1
+        best = replace(self, best=value, best_step=self.step) if self.keeps(value) else self
         return replace(best, since_best=since, stopped=bool(patience) and since >= patience)
 
 

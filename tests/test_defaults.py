@@ -43,6 +43,17 @@ def test_the_transfer_fits_every_family(name: str, task: str) -> None:
         assert source.family != "waveform" or (front and not live & front)
 
 
+def test_random_weights_are_no_source_to_freeze() -> None:
+    """From nothing a spotter learns all of its network, from changed sound, as its baseline from scratch does."""
+    _, plan = defaults("data", "random:compact", "compact", None, "keywords").transfer.apply(
+        load_encoder("random:compact"), OBJECTIVES["keywords"]
+    )
+    assert {one.name for one in plan.parameters} == plan.live(0)
+    settings = defaults("data", "random:compact", "compact", None, "keywords").settings
+    assert settings.batches.changes
+    assert not settings.cache
+
+
 def test_a_recogniser_decodes_with_its_texts_and_a_spotter_has_none() -> None:
     assert defaults("data", "s", "conformer", None).language_model == 6
     assert defaults("data", "s", "conformer", None, "keywords").language_model == 0

@@ -31,7 +31,7 @@ recipes = import_module("speechtransfer.recipe")
 def spotter(folder: Path, words: Path, keywords: Keywords, cache: Path) -> Path:
     """A run of no steps (of one, where there is something to learn) on a tiny random encoder."""
     made = replace(
-        defaults(str(words), "random:conformer", "conformer", "eng", "keywords"),
+        replace(defaults(str(words), "many", "conformer", "eng", "keywords"), source="random:conformer"),
         run_folds=(0,),
         scratch=Scratch(folds=0),
         keywords=keywords,
@@ -111,7 +111,7 @@ def test_a_new_word_is_known_and_old_words_score_what_they_did(
 
 
 def test_enrolling_the_training_clips_gives_the_word_of_training(run: Path, words: Path) -> None:
-    usual = defaults(str(words), "random:conformer", "conformer", "eng", "keywords")
+    usual = replace(defaults(str(words), "many", "conformer", "eng", "keywords"), source="random:conformer")
     made = replace(usual, keywords=Keywords())
     train = fold_task(made, open_corpus(made, RATE), 0).manifest.split("train")
     own = [row.audio for row in train if row.label == "low"]

@@ -46,7 +46,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def recipe(words: Path, **values: object) -> Recipe:
     """The words alone; tests/test_spotting.py and tests/test_spot.py have what stands between them."""
-    usual = defaults(str(words), "random:conformer", "conformer", "eng", "keywords")
+    usual = replace(defaults(str(words), "many", "conformer", "eng", "keywords"), source="random:conformer")
     return replace(usual, **{"keywords": Keywords(), **values})
 
 

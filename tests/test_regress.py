@@ -141,7 +141,7 @@ def test_grades_are_learnt_scored_reported_and_loaded(tmp_path: Path, monkeypatc
     for grade in (1, 2, 3, 4):
         for take in range(6):
             tone(tmp_path / "data" / str(grade) / f"{take}.wav", 400.0 * grade, draw)
-    usual = defaults(str(tmp_path / "data"), "random:conformer", "conformer", None, "grades")
+    usual = replace(defaults(str(tmp_path / "data"), "many", "conformer", None, "grades"), source="random:conformer")
     assert usual.keywords.windows == 0
     scratch = Scratch(rates=(1e-3,), factor=1.0, folds=1)
     settings = replace(usual.settings, steps=4, epochs=None)
