@@ -13,7 +13,7 @@ from dataclasses import replace
 from speechtransfer.baseline import Scratch
 from speechtransfer.batches import BatchSettings
 from speechtransfer.recipe import Recipe
-from speechtransfer.schedule import FitSettings
+from speechtransfer.schedule import FitSettings, MaskSettings
 from speechtransfer.spotting import Keywords
 from speechtransfer.transfer import Rule, Transfer
 
@@ -42,13 +42,15 @@ TAUGHT = replace(
 )
 #: With two convolutions over time and bands before all others, from nothing, at the rate and length that were best so.
 PLANES = replace(TAUGHT, source="random:compact,planes=16")
-#: The same, at nine speeds from 0.8 to 1.25 and twice as long: formants move with the speed.
+#: The same, at nine speeds from 0.8 to 1.25, since formants move with the speed, twice as long, and with masks of at
+#: most eight of its forty bands: eighteen are too many.
 VOICES = replace(
     PLANES,
     settings=replace(
         PLANES.settings,
         epochs=120,
         batches=BatchSettings(speeds=(0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.175, 1.25)),
+        masks=MaskSettings(freq_width=8),
     ),
 )
 #: From nothing, on five recordings of each word, drawn anew four times on each of five folds.
@@ -96,6 +98,7 @@ RECIPES = {
     "compact-taught": TAUGHT,
     "compact-planes": PLANES,
     "compact-planes-voices": VOICES,
+    "compact-planes-taught": replace(VOICES, source="runs/source_compact/planes"),
     "many": MANY,
     "scratch-5clips": SCRATCH,
     **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},
