@@ -98,7 +98,6 @@ RECIPES = {
     "compact-taught": TAUGHT,
     "compact-planes": PLANES,
     "compact-planes-voices": VOICES,
-    "compact-planes-taught": replace(VOICES, source="runs/source_compact/planes"),
     "many": MANY,
     "scratch-5clips": SCRATCH,
     **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},

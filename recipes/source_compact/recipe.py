@@ -19,16 +19,3 @@ RECIPE = replace(
     distillation=Distillation("openai/whisper-tiny.en", block="layer2"),
     settings=replace(TAUGHT.settings, epochs=20, lr=3e-3, evaluations=5),
 )
-#: With convolutions over time and bands first, masks as wide for forty bands as the others are for eighty, and speeds
-#: from 0.8 to 1.25, by which formants move: what was worth most to words learnt from nothing.
-VOICES = find("digits_en_to_uk_keywords")[1]["compact-planes-voices"]
-PLANES = replace(
-    RECIPE,
-    source=VOICES.source,
-    settings=replace(
-        RECIPE.settings,
-        masks=VOICES.settings.masks,
-        batches=replace(RECIPE.settings.batches, speeds=VOICES.settings.batches.speeds),
-    ),
-)
-RECIPES = {"default": RECIPE, "planes": PLANES}
