@@ -128,9 +128,10 @@ def masked_parts(values: Tensor, lengths: Tensor) -> Tensor:
 
 
 def masked_max(values: Tensor, lengths: Tensor) -> Tensor:
-    """Maximum of (B, T, D) over the valid frames of each item: (B, D)."""
+    """Maximum of (B, T, D) over the valid frames of each item: (B, D); zero of an item without any, as the mean is."""
     mask = length_mask(lengths, values.shape[1])[..., None]
-    return values.masked_fill(~mask, torch.finfo(values.dtype).min).amax(1)
+    most = values.masked_fill(~mask, torch.finfo(values.dtype).min).amax(1)
+    return most.masked_fill(lengths[:, None] == 0, 0.0)
 
 
 def tapped(frames: Frames, names: Sequence[str]) -> list[Tensor]:

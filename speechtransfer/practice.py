@@ -26,6 +26,8 @@ _GAPS = (0.02, 2.0)
 _QUIET = 0.1
 #: Decibels of the background below the speech, and how steeply its power falls with frequency.
 _BELOW, _SLOPES = (15.0, 60.0), (0.0, 2.0)
+#: Of the background, at the least: two steps of 16 bits, so that no window of quiet speech is kept as plain zeros.
+_FAINTEST = 2 / 32768
 #: How often the middle of a window is no word: half of one, halves of two, or one played backwards.
 _MISSES = 0.3
 #: Shares of a word in a window: below the first it is not heard, from the second on it is whole, and between the
@@ -155,7 +157,8 @@ def _window(
     stream = np.zeros(size, np.float64)
     for start, one in zip(starts, pieces, strict=True):
         _add(stream, one.wave, int(start) - (end - size))
-    stream += _background(draw, background, size) * _level(middle.wave) * 10 ** (-draw.uniform(*_BELOW) / 20)
+    level = max(_level(middle.wave) * 10 ** (-draw.uniform(*_BELOW) / 20), _FAINTEST)
+    stream += _background(draw, background, size) * level
     return stream.astype(np.float32), whole[-1] if whole else UNKNOWN if heard else SILENCE
 
 

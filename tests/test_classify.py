@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, get_args
 
 import framed
 import pytest
@@ -15,6 +15,7 @@ from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError, SettingsError
 from speechtransfer.frames import Batch, Frames
 from speechtransfer.objectives import KINDS, Classify, Prediction
+from speechtransfer.objectives.pooled import Attention, Pooling, pool
 
 LABELS = ("no", "stop", "yes")
 
@@ -216,3 +217,20 @@ def test_energies_take_the_place_of_probabilities_and_are_saved() -> None:
         word: pytest.approx(expected[0, place].item(), abs=1e-6) for place, word in enumerate(LABELS)
     }
     assert said.confidence <= 1.0  # a probability still
+
+
+def test_a_silence_that_was_learnt_is_no_stranger() -> None:
+    """Where ``_unknown_`` was none of the labels, what reaches no threshold is refused; ``_silence_`` is an answer."""
+    objective = Classify(("_silence_", "no", "yes"))
+    said = ("_silence_", "_unknown_", "_unknown_", "yes", "no")
+    heard = [Prediction(value, 0.9, {}, ()) for value in ("_silence_", "_silence_", "yes", "_silence_", "yes")]
+    scores = objective.score([row(label, f"{k}.wav") for k, label in enumerate(said)], heard)
+    assert [one.hypothesis for one in scores.rows] == ["_silence_", "_unknown_", "_unknown_", "_silence_", "_unknown_"]
+    assert scores["accuracy"].value == 0.6
+
+
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+def test_a_clip_without_a_frame_is_pooled_to_numbers_of_usual_size(pooling: Any) -> None:
+    """One of dev that is shorter than a frame must not make its probabilities, and with them all thresholds, NaN."""
+    empty = Frames(torch.ones(2, 3, 6), torch.tensor([3, 0]), 0.02)
+    assert float(pool(empty, pooling, Attention(6)).detach().abs().max()) <= 1.0

@@ -82,6 +82,13 @@ def test_without_one_nothing_is_chosen() -> None:
     assert objective.finish([]) == {}
 
 
+def test_without_a_dev_row_nothing_is_chosen() -> None:
+    """Of several languages, each with an output layer, dev may lack one."""
+    objective = reader()
+    assert objective.finish([]) == {}
+    assert objective.fusion is None
+
+
 def test_it_is_saved_with_the_model() -> None:
     objective, unclear = reader(), spelt("die katze", {5: "e", 7: "d"})
     objective.finish([(unclear, batch("die katze"))])

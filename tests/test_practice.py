@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from speechtransfer import practice
-from speechtransfer.audio import Recordings, read, write_wav
+from speechtransfer.audio import Recordings, content_hash, read, write_wav
 from speechtransfer.augmentation import Surroundings
 from speechtransfer.manifest import SILENCE, UNKNOWN, Utterance
 from speechtransfer.practice import moved, practise
@@ -165,3 +165,13 @@ def test_what_is_not_changed_is_not_copied(tmp_path: Path) -> None:
     assert moved(rows, Recordings(RATE), Surroundings(), 3, 0) == []
     some = moved(rows, Recordings(RATE), Surroundings(telephone=0.5), 8, 0)
     assert 0 < len(some) < 8 * len(rows)  # and the same telephone twice is one sound
+
+
+def test_windows_of_quiet_speech_are_no_two_alike(tmp_path: Path) -> None:
+    """Windows of the test that equalled some of training, in 16 bits zeros all of them, would be contaminated."""
+    rows = clips(tmp_path)
+    for row in rows:
+        write_wav(row.audio, read(row.audio, RATE) / 300, RATE)
+    made = practise(rows, Recordings(RATE), WINDOW, 40, 0)
+    assert SILENCE in {row.label for row in made}
+    assert len({content_hash(row.audio) for row in made}) == len(made)

@@ -157,3 +157,13 @@ def test_grades_are_learnt_scored_reported_and_loaded(tmp_path: Path, monkeypatc
     assert all(as_grade(one.value) is not None for one in predict(model, rows))
     with pytest.raises(DataError, match="'high', no number"):
         model.objective.score([row("high")], predict(model, Manifest(rows.rows[:1])))
+
+
+def test_half_precision_rounds_no_labels() -> None:
+    """On a GPU the network computes in bf16, in which 2003 is 2000."""
+    objective = attached()
+    objective.scale, years = Scale(2000.0, 6.0), batch("1997", "2003", "2009")
+    exact = objective.loss(frames(), years, 0.0)["regress"].detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = objective.loss(frames(), years, 0.0)["regress"].detach()
+    assert float(rounded) == pytest.approx(float(exact), rel=0.02)

@@ -165,6 +165,8 @@ class Ctc(Objective):
             heard.append((self._layer()(frames.values).cpu(), frames.lengths.cpu(), batch.fields["text"]))
             if sum(len(texts) for _, _, texts in heard) >= _TRIED:
                 break
+        if not heard:  # of several languages, dev may lack one
+            return {}
         said = [self.vocabulary.normal(text or "") for _, _, texts in heard for text in texts]
         counted = character_errors if self.vocabulary.writes else word_errors
         trials = [None, *self._trials(self.language_model)]

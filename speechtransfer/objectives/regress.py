@@ -147,7 +147,7 @@ class Regress(Objective):
 
     def loss(self, frames: Frames, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Weighted mean over the items with a number of the squared error, in squared spreads."""
-        found = self._standardised(frames)
+        found = self._standardised(frames).float()  # of half precision, years would be rounded to eights
         grades = [as_grade(value) for value in batch.fields[self.field]]
         chosen = [index for index, grade in enumerate(grades) if grade is not None]
         if not chosen:
