@@ -50,7 +50,7 @@ def decode_by_ffmpeg(path: Path, modified: int) -> tuple[np.ndarray, AudioInfo]:
 
     pieces: list[np.ndarray] = []
     try:
-        with av.open(os.fspath(path)) as container:
+        with av.open(os.fspath(path.absolute())) as container:  # or a colon in the name would end a protocol
             if not container.streams.audio:
                 raise AudioError(f"{path}: holds no audio track. Remove it, or export its sound.")
             stream = container.streams.audio[0]

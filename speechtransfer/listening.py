@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -18,10 +18,20 @@ from speechtransfer.errors import AudioError, SettingsError
 _MICROPHONE_BLOCK = 0.1
 #: Bytes asked of a stream at a time.
 _CHUNK = 1 << 13
+#: What FFmpeg takes of a WAV file at a time, bytes in the place of two seconds (other formats divide themselves), and
+#: microseconds that it hears of any to learn what it is.
+_SMALL = {"max_size": "4096", "analyzeduration": "100000"}
 
 
 class _Reads(Protocol):
     def read(self, size: int, /) -> bytes: ...
+
+
+class _AsItComes:
+    """A stream that gives what is there already, where it can say so, and waits for no more."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
 
 
 def from_file(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
@@ -31,11 +41,14 @@ def from_file(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
         AudioError: missing, empty, no sound, cut short, damaged, or values that are not finite.
     """
     probe(path)
-    yield from _resampled(_decoded(os.fspath(path), str(path)), sample_rate, str(path))
+    # Absolute, for FFmpeg takes what stands before a colon for a protocol.
+    yield from _resampled(_decoded(os.fspath(path.absolute()), str(path)), sample_rate, str(path))
 
 
 def from_stream(stream: BinaryIO, sample_rate: int, raw: int | None = None) -> Iterator[np.ndarray]:
     """Blocks (S,) float32 at ``sample_rate`` Hz of what is written to a stream, as soon as it is there.
+
+    Of a sound file, FFmpeg hears the first seconds, four of WAV, before it can say what it is.
 
     Args:
         stream: binary, read to its end.
@@ -49,7 +62,7 @@ def from_stream(stream: BinaryIO, sample_rate: int, raw: int | None = None) -> I
     if raw is not None and raw < 1:
         raise SettingsError(f"{raw} Hz is no sample rate; 16000 is usual.")
     name = "standard input"
-    pieces = _decoded(stream, name) if raw is None else _bare(stream, raw)
+    pieces = _decoded(_AsItComes(stream), name) if raw is None else _bare(stream, raw)
     yield from _resampled(pieces, sample_rate, name)
 
 
@@ -79,7 +92,7 @@ def _decoded(source: str | _Reads, name: str) -> Iterator[tuple[np.ndarray, int]
     import av  # slow to import
 
     try:
-        with av.open(source, "r") as container:
+        with av.open(source, "r", options=_SMALL) as container:
             if not container.streams.audio:
                 raise AudioError(f"{name}: holds no audio track.")
             planar = av.AudioResampler(format="fltp")
@@ -92,9 +105,8 @@ def _decoded(source: str | _Reads, name: str) -> Iterator[tuple[np.ndarray, int]
 
 def _bare(stream: BinaryIO, rate: int) -> Iterator[tuple[np.ndarray, int]]:
     """Pieces of bare 16-bit samples; a half sample waits for its other byte."""
-    read = getattr(stream, "read1", stream.read)  # what is there already, where the stream can say so
-    left = b""
-    while chunk := read(_CHUNK):
+    come, left = _AsItComes(stream), b""
+    while chunk := come.read(_CHUNK):
         left += chunk
         whole = len(left) // 2 * 2
         yield np.frombuffer(left[:whole], "<i2").astype(np.float32) / 32768, rate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import unicodedata
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +42,7 @@ def spotter(folder: Path, words: Path, keywords: Keywords, cache: Path) -> Path:
         patch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
         patch.setenv("SPEECHTRANSFER_CACHE", str(cache))
         settings = replace(made.settings, steps=steps, epochs=None, evaluations=1)
+        torch.manual_seed(0)  # of the random encoder, whatever other tests drew before
         recipes.run(replace(made, settings=settings), folder)
     return folder
 
@@ -268,3 +270,25 @@ def test_after_a_crash_the_run_is_the_old_one_or_the_new_one(
     assert objective(run).labels == (*known, word)
     assert json.loads((run / "objective.json").read_text())["labels"] == [*known, word]
     assert not (run / "objective.next.json").exists()
+
+
+def test_a_word_longer_than_the_window_is_warned_of(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    window = objective(run).acceptance.window
+    assert window is not None
+    draw, short, long = np.random.default_rng(5), tmp_path / "short.wav", tmp_path / "long.wav"
+    tone(short, 5000, draw)
+    write_wav(long, 0.3 * draw.standard_normal(round(2 * window * RATE)), RATE)
+    assert call("enrol", run, "brief", short) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert call("enrol", run, "lengthy", long) == 0
+    assert f"lengthy lasts {2 * window:.1f} s" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_word_is_known_however_its_accents_are_written(
+    run: Path, clips: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("enrol", run, unicodedata.normalize("NFC", "café"), clips[0]) == 0
+    assert call("enrol", run, unicodedata.normalize("NFD", "café"), clips[1]) == 1
+    assert "is one of the run's words already" in capsys.readouterr().err

@@ -107,3 +107,37 @@ def test_without_sounddevice_it_is_said_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(AudioError, match=r"speechtransfer\[microphone\]"):
         next(from_microphone(RATE))
+
+
+class Live(io.BytesIO):
+    """Sound that is being written: whole buffers of it would have to be waited for."""
+
+    given = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise AssertionError("waits for all that is asked for")
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        piece = super().read1(1000)
+        self.given += len(piece)
+        return piece
+
+
+@pytest.mark.parametrize(("kind", "most"), [("WAV", 0.1), ("FLAC", 2.5), ("MP3", 0.8), ("OGG", 1.7)])
+def test_a_sound_file_in_a_pipe_is_heard_as_it_comes(kind: str, most: float) -> None:
+    """Once its format is known, no block is further behind than the format's own frames and pages are long."""
+    held = Live()
+    soundfile.write(held, noise(20.0), RATE, format=kind)
+    size, heard, behind = held.seek(0, io.SEEK_END), 0.0, []
+    held.seek(0)
+    for block in from_stream(held, RATE):
+        heard += len(block) / RATE
+        behind.append((heard, 20.0 * held.given / size - heard))
+    assert max(lag for second, lag in behind if second > 5) < most
+    assert heard > 19.9
+
+
+def test_a_colon_in_a_name_ends_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("12:30.wav", noise(), RATE)
+    assert sum(map(len, from_file(Path("12:30.wav"), RATE))) == len(noise())

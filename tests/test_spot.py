@@ -21,6 +21,7 @@ from speechtransfer.checkpoint import load
 from speechtransfer.files import read_lines
 from speechtransfer.manifest import RESERVED
 from speechtransfer.objectives import Classify
+from speechtransfer.stream import Windows
 
 RATE = 16_000
 WORDS = {"high": 2000, "low": 300}
@@ -53,8 +54,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "speechtransfer.practice.item_seed",
             lambda seed, number, name: item_seed(seed, number, str(Path(name).relative_to(folder))),
         )
-        command = ("adapt", folder / "words", "--task", "keywords", "--source", "random:conformer", "--out")
-        settings = ("keywords.windows=6", "keywords.hidden=64", "settings.epochs=60")
+        command = ("adapt", folder / "words", "--task", "keywords", "--source", "random:compact", "--out")
+        settings = ("keywords.windows=6", "keywords.hidden=64", "settings.epochs=15")
         assert call(*command, folder / "run", "--set", *settings) == 0
     return folder / "run"
 
@@ -211,6 +212,39 @@ def test_a_microphone_that_is_interrupted_is_told_as_any_sound(
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 4
     assert "false accepts: 4 in 0.003 hours" in printed.err
+
+
+def test_an_interruption_while_it_is_scored_loses_nothing_that_was_heard(
+    run: Path, stream: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored, calls = Windows._score, []
+
+    def interrupted(windows: Windows, waves: np.ndarray) -> list[list[float]]:
+        calls.append(len(waves))
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        return scored(windows, waves)
+
+    monkeypatch.setattr(Windows, "_score", interrupted)
+    monkeypatch.setattr(
+        "speechtransfer.actions.spot.from_microphone", lambda rate: iter(np.array_split(read(stream, rate), 50))
+    )
+    capsys.readouterr()
+    assert call("spot", run, "--microphone", "--absent", "--threshold", "0.3") == 0
+    assert "false accepts: " in capsys.readouterr().err
+    assert len(calls) == 20
+
+
+def test_scored_on_other_words_they_count_as_unknown(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = np.random.default_rng(3)
+    for word, hertz in (("high", 2000), ("cat", 900)):
+        for number in range(3):
+            write_wav(tmp_path / word / f"{number}.wav", tone(hertz, draw), RATE)
+    assert call("score", run, tmp_path, "--out", tmp_path / "scored.jsonl") == 0
+    assert "3 utterances are of no word of the run's and count as _unknown_: cat" in capsys.readouterr().out
+    assert {row["reference"] for row in read_lines(tmp_path / "scored.jsonl")} == {"high", "_unknown_"}
 
 
 def test_a_run_of_several_folds_says_which_to_name(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.markup import escape
@@ -22,6 +25,7 @@ from speechtransfer.evaluate import embed
 from speechtransfer.manifest import RESERVED, Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives import Nearest
+from speechtransfer.trimming import speech_span
 
 if TYPE_CHECKING:
     from speechtransfer.keyword_verbs import Enrol
@@ -58,12 +62,13 @@ def enrol(console: Console, request: Enrol) -> int:
     model.encoder.card = replace(card, audio=card.audio.union(map(content_hash, request.audio)))
     _write(model, request.run, request.out)
     _tell(console, request.audio, word, new, embedded)
+    _warn_of_length(console, word, new.acceptance.window, request.audio, model.encoder.sample_rate)
     console.print(f"{request.out or request.run}: {len(new.labels)} words, {escape(word)} from {len(embedded)} clips")
     return 0
 
 
 def _allowed(word: str, known: Sequence[str], again: bool) -> str:
-    name = word.strip()
+    name = unicodedata.normalize("NFC", word.strip())  # as the labels of a folder are
     if not name or name in RESERVED:
         raise SettingsError(f"{word!r} cannot be a word: {', '.join(RESERVED)} and nothing are kept for other sound.")
     if name in known and not again:
@@ -118,3 +123,18 @@ def _tell(console: Console, audio: Sequence[Path], word: str, objective: Nearest
         name = objective.labels[place]
         warning = f"  warning: nearer to {name}; is it {word} that is said there?" if other < mine else ""
         console.print(escape(f"{path}: {mine:.2f} from {word}, {other:.2f} from {name}{warning}"))
+
+
+def _warn_of_length(console: Console, word: str, window: float | None, audio: Sequence[Path], rate: int) -> None:
+    """A stream is scored by windows that hold the words of training; what is longer is never whole in one."""
+    recordings = Recordings(rate)
+    spans = [speech_span(recordings(Utterance(path.resolve())), rate) for path in audio]
+    usual = float(np.median([last - first for first, last in spans])) / rate
+    if window is not None and usual > window:
+        enough = math.ceil(10 * usual) / 10
+        console.print(
+            escape(
+                f"warning: {word} lasts {usual:.1f} s, and this run hears a stream by windows of {window:g} s: spot "
+                f"will hardly find it. Adapt with --set keywords.window={enough:g} to spot it."
+            )
+        )

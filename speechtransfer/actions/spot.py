@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,13 +44,19 @@ def spot(request: Spot) -> int:
     model = load_model(request.run)
     asked = _asked(request, model)
     began, seconds, count = time.perf_counter(), 0.0, 0
+    interrupted = False
     for name, blocks in _sounds(request, model.encoder.sample_rate):
         spotter = Spotter(model, settings)
-        for event in spotter.listen(_until_interrupted(blocks)):
-            if event.word in asked:
-                count += 1
-                _tell(name, event, request.json)
+        try:
+            for event in spotter.listen(blocks):
+                if event.word in asked:
+                    count += 1
+                    _tell(name, event, request.json)
+        except KeyboardInterrupt:  # a microphone has no other end; what was heard until then is told all the same
+            interrupted = True
         seconds += spotter.windows.seconds
+        if interrupted:
+            break
     if not seconds:
         raise DataError("there was no sound to listen to. Check what is given, or what is written to standard input.")
     took = time.perf_counter() - began
@@ -68,7 +75,7 @@ def _asked(request: Spot, model: Model) -> frozenset[str]:
         SettingsError: one that the run does not know.
     """
     known = model.objective.words if isinstance(model.objective, Spots) else ()
-    asked = parted(request.words)
+    asked = [unicodedata.normalize("NFC", word) for word in parted(request.words)]  # as the labels of a folder are
     if strange := [word for word in asked if word not in known]:
         raise SettingsError(f"--words {', '.join(strange)}: {request.run} spots {', '.join(known) or 'no words'}.")
     return frozenset(asked or known)
@@ -92,14 +99,6 @@ def _sounds(request: Spot, rate: int) -> Iterator[Sound]:
     else:
         for name in given:
             yield name, from_file(Path(name), rate)
-
-
-def _until_interrupted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """A microphone has no other end; what was heard until then is told all the same."""
-    try:
-        yield from blocks
-    except KeyboardInterrupt:
-        return
 
 
 def _tell(name: str, event: Event, as_json: bool) -> None:
