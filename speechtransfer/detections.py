@@ -25,7 +25,7 @@ def detections(rows: Sequence[Heard]) -> str:
     if not scored or len(scored) < len(rows):
         return ""
     parts = [_by("word", [(row.reference, row) for row in scored])]
-    speakers = [(row.group, row) for row in scored if row.group and row.group != row.id]
+    speakers = [(row.speaker, row) for row in scored if row.speaker]
     if len({name for name, _ in speakers}) > 1:
         parts.append(_by("speaker", speakers))
     drawn = f'<div class="side">{_det(scored)}{_reliability(scored)}</div>'

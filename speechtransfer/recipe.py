@@ -148,6 +148,9 @@ class Recipe:
             raise SettingsError("settings.steps=0 trains nothing, so there is no fair baseline from scratch beside it.")
         if self.negatives and self.task != "keywords":
             raise SettingsError("negatives are speech without keywords: the task must be keywords.")
+        used = {"keywords": self.keywords.changed, "grades": ("pooling", "hidden", "dropout")}.get(self.task, ())
+        if idle := [name for name in self.keywords.changed if name not in used]:
+            raise SettingsError(f"keywords.{', '.join(idle)} would do nothing where the task is {self.task}.")
         if self.distillation.teacher is not None and self.task != "ctc":
             raise SettingsError("a teacher is learnt from beside transcripts: the task must be ctc.")
         if self.units != UnitSettings() and self.task != "ctc":

@@ -45,6 +45,7 @@ class Heard:
     group: str | None = None
     scores: dict[str, float] | None = None
     accepted: list[str] | None = None
+    speaker: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values of the wrong kind while it is known which file they are from."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from speechtransfer.acceptance import Rejection
 from speechtransfer.audio import Recordings, content_hash
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 #: Seconds; no word is shorter.
 _SHORTEST_WINDOW = 0.1
 _LEARNT = ("train", "dev")
+#: What each loss takes of the settings, and what is no matter of the loss.
+_COMPARED = ("pooling", "dropout", "embedding", "metric")
+_TAKEN = {
+    "classify": ("pooling", "dropout", "hidden", "smoothing", "balanced", "layers", "rejection"),
+    "prototypes": (*_COMPARED, "temperature"),
+    "ntxent": (*_COMPARED, "temperature"),
+    "triplet": (*_COMPARED, "margin"),
+    "siamese": (*_COMPARED, "margin"),
+    "match": ("embedding", "metric", "layers"),
+}
+_ALWAYS = ("loss", "false_accepts", "windows", "window", "words", "others", "surroundings", "copies")
 
 
 @dataclass(frozen=True)
@@ -87,9 +98,8 @@ class Keywords:
         """Refuse a window that holds nothing, and words that are none.
 
         Raises:
-            SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word,
-                layers that nothing takes, a way of rejection or a metric that is another's, pooling of what is
-                not pooled, copies of nothing.
+            SettingsError: a number below zero, a window that is not above zero, a reserved or repeated word or
+                layer, what the chosen loss does not take, copies of nothing.
         """
         if self.windows < 0 or not (self.window is None or self.window >= _SHORTEST_WINDOW):
             raise SettingsError(
@@ -105,20 +115,27 @@ class Keywords:
                 f"keywords.copies={self.copies}: zero or more, and of surroundings that change sound, such as "
                 "keywords.surroundings.noise=0.5."
             )
-        if self.layers and (self.loss not in ("classify", "match") or len(set(self.layers)) < len(self.layers)):
+        if len(set(self.layers)) < len(self.layers):
+            raise SettingsError(f"keywords.layers={','.join(self.layers)}: name each block once.")
+        if idle := [name for name in self.changed if name not in (*_ALWAYS, *_TAKEN[self.loss])]:
             raise SettingsError(
-                "keywords.layers: name each block once, and of loss=classify or match: the others pool the last."
-            )
-        if self.rejection != "probability" and self.loss != "classify":
-            raise SettingsError(
-                "keywords.rejection is of loss=classify alone: what compares clips rejects by distance."
+                f"keywords.{', '.join(idle)} would do nothing: loss={self.loss} takes {', '.join(_TAKEN[self.loss])}."
             )
         if self.metric == "source" and self.loss != "match":
             raise SettingsError("keywords.metric=source is of loss=match alone: others learn theirs here.")
-        if self.loss == "match" and self.pooling != "mean":
-            raise SettingsError("keywords.pooling: loss=match compares frame by frame and pools nothing. Leave it out.")
         if len(set(self.words)) < len(self.words) or set(self.words) & set(RESERVED):
             raise SettingsError(f"keywords.words={','.join(self.words)}: name each word once, and none of {RESERVED}.")
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the settings that are not the usual ones."""
+        usual = ((one.name, one.default if one.default is not MISSING else Surroundings()) for one in fields(self))
+        return tuple(name for name, value in usual if getattr(self, name) != value)
+
+    @property
+    def taken(self) -> dict[str, Any]:
+        """What the objective takes, by name."""
+        return {name: getattr(self, name) for name in _TAKEN[self.loss]}
 
 
 @dataclass(frozen=True)
@@ -200,17 +217,23 @@ def _chosen(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, dict[str, Man
         raise DataError(
             f"keywords.words: {', '.join(missing)}: no recording has this label; the labels are {', '.join(labels)}."
         )
-    known = (*words, *RESERVED)
-    renamed = Manifest(tuple(row if row.label in known else replace(row, label=UNKNOWN) for row in manifest))
+    renamed = others_unknown(manifest, words)
     if recipe.keywords.others == "unknown":
-        return Manifest(renamed.rows, manifest.ledger), {}
+        return renamed, {}
     reason = "not among the words: its kind is met in the test alone"
-    others = {row.id for row in manifest if row.label not in known}
+    others = {row.id for row in manifest if row.label not in (*words, *RESERVED)}
     kept = tuple(row for row in renamed if row.id not in others)
     ledger = tuple(LedgerRow(row.id, reason, split=row.split) for row in renamed if row.id in others)
     met = tuple(replace(row, split="open") for row in renamed.split("test"))
     learnt = tuple(row for row in ledger if row.split in _LEARNT)
     return Manifest(kept, (*manifest.ledger, *learnt)), {"open": Manifest(met)}
+
+
+def others_unknown(manifest: Manifest, words: Sequence[str]) -> Manifest:
+    """The same rows, those of a label that is none of the words as ``_unknown_``; as they are, where none is chosen."""
+    known = (*words, *RESERVED, None)
+    renamed = tuple(row if row.label in known else replace(row, label=UNKNOWN) for row in manifest)
+    return Manifest(renamed, manifest.ledger) if words else manifest
 
 
 def _require_words(manifest: Manifest) -> None:

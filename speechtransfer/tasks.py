@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from speechtransfer.recognition import ALL, output_layers
 from speechtransfer.separation import speaker_dependent
 from speechtransfer.sources import load_encoder
 from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds, take_speakers
-from speechtransfer.spotting import Keywords, spotting
+from speechtransfer.spotting import Keywords, others_unknown, spotting
 from speechtransfer.text import TextContract
 from speechtransfer.trial import NEGATIVES, Task
 
@@ -162,17 +162,14 @@ def _builder(recipe: Recipe, corpus: Corpus, prose: Sequence[str]) -> Callable[[
 
 def _spotter(rows: Sequence[Utterance], keywords: Keywords) -> Objective:
     """An output layer, prototypes or recordings to compare with, with the settings that are theirs."""
-    chosen = asdict(keywords)
-    acceptance = Acceptance(rate=keywords.false_accepts, window=keywords.window, by=keywords.rejection)
-    kind: type[Classify | Contrast | Match]
-    own: tuple[str, ...]
+    settings = keywords.taken
+    by = settings.pop("rejection", keywords.rejection)
+    acceptance = Acceptance(rate=keywords.false_accepts, window=keywords.window, by=by)
+    kind: type[Classify | Contrast | Match] = Match
     if keywords.loss == "classify":
-        kind, own = Classify, ("pooling", "dropout", "hidden", "smoothing", "balanced", "layers")
-    elif keywords.loss == "match":
-        kind, own = Match, ("embedding", "metric", "layers")
-    else:
-        kind, own = Contrast, ("pooling", "dropout", "loss", "embedding", "temperature", "margin", "metric")
-    settings = {name: chosen[name] for name in own}
+        kind = Classify
+    elif keywords.loss != "match":
+        kind, settings["loss"] = Contrast, keywords.loss
     return kind.from_rows(rows, acceptance=acceptance, **settings)
 
 
@@ -198,7 +195,8 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     if recipe.train_speakers is not None:
         words = recipe.keywords.words
         manifest = _fewer_speakers(manifest, recipe.train_speakers, recipe.split_seed + draw, words)
-    further, negatives = dict(corpus.tests), None
+    further = {name: others_unknown(rows, recipe.keywords.words) for name, rows in corpus.tests.items()}
+    negatives = None
     if recipe.task == "keywords":
         made = spotting(recipe, manifest, corpus.recordings, corpus.negatives, fold)
         manifest, negatives = made.manifest, made.negatives

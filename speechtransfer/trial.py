@@ -190,6 +190,7 @@ def write_predictions(folder: Path, name: str, rows: Manifest, scores: Scores, p
     for row, scored, prediction in zip(rows, scores.rows, predictions, strict=True):
         spans = {"audio": str(row.audio), "start": row.start, "end": row.end}
         values = {name: value for name, value in asdict(scored).items() if value is not None}
+        values |= {"speaker": row.speaker} if row.speaker else {}
         lines.append({**values, **spans, "confidence": rounded(prediction.confidence)})
     write_lines(folder / "predictions" / f"{name}.jsonl", lines)
 

@@ -247,7 +247,10 @@ def test_what_cannot_be_is_refused(values: dict[str, Any], says: str) -> None:
 
 @pytest.mark.parametrize(
     ("values", "says"),
-    [({"metric": "source"}, "loss=match alone"), ({"loss": "match", "pooling": "parts"}, "pools nothing")],
+    [
+        ({"metric": "source"}, "metric would do nothing: loss=classify takes pooling"),
+        ({"loss": "match", "pooling": "parts"}, "pooling would do nothing: loss=match takes embedding"),
+    ],
 )
 def test_settings_that_would_do_nothing_are_refused(values: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingsError, match=says):

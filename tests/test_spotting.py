@@ -275,8 +275,13 @@ def test_a_recogniser_has_no_speech_without_words(words: Path) -> None:
     ("asked", "says"),
     [
         ({"layers": ("layer0", "layer0")}, "name each block once"),
-        ({"layers": ("layer0",), "loss": "triplet"}, "the others pool the last"),
-        ({"rejection": "energy", "loss": "prototypes"}, "rejects by distance"),
+        ({"layers": ("layer0",), "loss": "triplet"}, "layers would do nothing: loss=triplet takes"),
+        ({"rejection": "energy", "loss": "prototypes"}, "rejection would do nothing"),
+        ({"pooling": "max", "dropout": 0.3, "loss": "match"}, "pooling, dropout would do nothing"),
+        ({"hidden": (64,), "loss": "prototypes"}, "hidden would do nothing"),
+        ({"margin": 0.2, "loss": "ntxent"}, "margin would do nothing"),
+        ({"temperature": 0.2, "embedding": 64}, "embedding, temperature would do nothing"),
+        ({"metric": "source", "loss": "siamese"}, "of loss=match alone"),
         ({"copies": 2}, "surroundings that change sound"),
     ],
 )
@@ -301,3 +306,19 @@ def test_surroundings_add_copies_to_learn_from_and_a_test(words: Path) -> None:
     task = fold_task(alone, open_corpus(alone, RATE), 0)
     assert len(task.manifest.split("train")) == count["train"]
     assert [row.audio for row in task.tests["surroundings"]] == [row.audio for row in heard]
+
+
+def test_further_tests_have_the_words_of_the_run(words: Path) -> None:
+    made = replace(recipe(words, words=("high", "low")), tests={"voices": str(words)})
+    voices = fold_task(made, open_corpus(made, RATE), 0).tests["voices"]
+    assert labels(voices) == {"high", "low", UNKNOWN}
+    assert labels(fold_task(replace(made, keywords=Keywords()), open_corpus(made, RATE), 0).tests["voices"]) == set(
+        WORDS
+    )
+
+
+@pytest.mark.parametrize(("task", "asked"), [("ctc", {"windows": 3}), ("grades", {"smoothing": 0.1})])
+def test_settings_of_another_task_are_refused(task: Any, asked: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=f"{next(iter(asked))} would do nothing where the task is {task}"):
+        Recipe("r", ("x",), task=task, keywords=Keywords(**asked))
+    Recipe("r", ("x",), task="grades", keywords=Keywords(pooling="max", hidden=(8,)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from speechtransfer.audio import Recordings
 from speechtransfer.checkpoint import load as load_model
@@ -18,9 +19,11 @@ from speechtransfer.doctor import examine, require
 from speechtransfer.embedding import embed as write_features
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
-from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.manifest import RESERVED, UNKNOWN, Manifest, Utterance
+from speechtransfer.objectives.contract import Spots
 from speechtransfer.offers import find_run
 from speechtransfer.sources import load_encoder
+from speechtransfer.spotting import others_unknown
 from speechtransfer.text import TextContract
 from speechtransfer.trial import rounded
 
@@ -36,6 +39,8 @@ def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path]
     if "test" in manifest.splits:
         lost = tuple(row for row in manifest.ledger if row.split == "test")
         manifest = Manifest(manifest.split("test").rows, lost)
+    if isinstance(model.objective, Spots) and UNKNOWN in model.objective.labels:
+        manifest = _of_words(console, manifest, model.objective.words)
     contract = model.objective.contract or TextContract()
     rows = require(examine(manifest, recordings, contract, model.objective.field))
     predictions = predict(model, rows, recordings)
@@ -49,6 +54,15 @@ def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path]
             ({**vars(row), "confidence": one.confidence} for row, one in zip(scores.rows, predictions, strict=True)),
         )
     return 0
+
+
+def _of_words(console: Console, manifest: Manifest, words: Sequence[str]) -> Manifest:
+    """Rows of other words as ``_unknown_``, which the spotter has learnt that they are, and how many are so taken."""
+    strange = [row.label for row in manifest if row.label not in (*words, *RESERVED, None)]
+    if strange:
+        kinds = ", ".join(sorted({str(label) for label in strange}))
+        console.print(escape(f"{len(strange)} utterances are of no word of the run's and count as {UNKNOWN}: {kinds}"))
+    return others_unknown(manifest, words)
 
 
 def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:

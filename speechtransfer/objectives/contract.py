@@ -111,10 +111,12 @@ class Spots(Protocol):
     """What an objective has that spots words in a stream.
 
     Attributes:
+        labels: the words, and what else it tells from them.
         words: in the order of their scores.
         acceptance: when one counts as said.
     """
 
+    labels: tuple[str, ...]
     words: tuple[str, ...]
     acceptance: Acceptance
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from speechtransfer.acceptance import Acceptance
 from speechtransfer.errors import DataError, PlanError
 from speechtransfer.frames import Frames, length_mask, masked_max, masked_mean, masked_parts, tapped
-from speechtransfer.manifest import SILENCE, UNKNOWN, Utterance
+from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, Utterance
 from speechtransfer.objectives.contract import Prediction
 from speechtransfer.score import Scores, Transcription, score_labels
 
@@ -152,6 +152,9 @@ def score_predictions(
             raise DataError(f"{row.id}: has no {field}, so nothing can be scored on it.")
         scores, accepted, heard = dict(prediction.scores) or None, prediction.accepted, prediction.value
         if strangers and accepted is not None and heard not in accepted:
-            heard = said if said in refused else UNKNOWN
+            if said in refused:
+                heard = said
+            elif heard not in RESERVED:  # that no word was said may have been learnt, and be right
+                heard = UNKNOWN
         labelled.append(Transcription(row.id, said, heard, group, scores=scores, accepted=accepted))
     return score_labels(labelled)
