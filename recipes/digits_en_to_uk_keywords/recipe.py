@@ -10,6 +10,7 @@ recordings English digits are a handicap: compact 78.8%, 88.5% from scratch, 88.
 
 from dataclasses import replace
 
+from speechtransfer.augmentation import Surroundings
 from speechtransfer.baseline import Scratch
 from speechtransfer.batches import BatchSettings
 from speechtransfer.recipe import Recipe
@@ -51,6 +52,13 @@ VOICES = replace(
         evaluations=1,
         batches=BatchSettings(speeds=(0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.175, 1.25)),
         masks=MaskSettings(freq_width=8),
+    ),
+)
+#: The same, in noise and rooms: what is learnt by heart leaves the last errors.
+ROOMS = replace(
+    VOICES,
+    settings=replace(
+        VOICES.settings, batches=replace(VOICES.settings.batches, surroundings=Surroundings(noise=0.5, room=0.3))
     ),
 )
 #: From nothing, on five recordings of each word, drawn anew four times on each of five folds.
@@ -98,6 +106,7 @@ RECIPES = {
     "compact-taught": TAUGHT,
     "compact-planes": PLANES,
     "compact-planes-voices": VOICES,
+    "compact-planes-rooms": ROOMS,
     "many": MANY,
     "scratch-5clips": SCRATCH,
     **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},
