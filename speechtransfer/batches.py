@@ -132,6 +132,7 @@ class TrainingBatches:
         seed: the training seed.
         fits: whether an utterance can be learnt from at so many samples; a speed at which it cannot
             (too few frames for its transcript) gives way to its own speed.
+        apart: fields of which utterances that are joined have one value.
     """
 
     def __init__(
@@ -141,12 +142,14 @@ class TrainingBatches:
         settings: BatchSettings,
         seed: int,
         fits: Callable[[Utterance, int], bool] = lambda utterance, samples: True,
+        apart: Sequence[str] = (),
     ) -> None:
         self.manifest = manifest
         self.recordings = recordings
         self.settings = settings
         self.seed = seed
         self._fits = fits
+        self._kinds = [tuple(str(getattr(row, name)) for name in apart) for row in manifest]
         self._seconds = [recordings.seconds(row) for row in manifest]
 
     def plan(self, epoch: int) -> EpochPlan:
@@ -178,10 +181,11 @@ class TrainingBatches:
         chains: list[tuple[int, ...]] = [(index,) for index in alone]
         chain: list[int] = []
         total = 0.0
-        for index in sorted(chosen, key=lambda index: draws[index]):
+        for index in sorted(chosen, key=lambda index: (self._kinds[index], draws[index])):
             # Lengths differ between chains, so that no one length is learnt.
             target = self.settings.join * (0.4 + 1.2 * (draws[chain[0]] if chain else 0.0))
-            if chain and total + sizes[index] + _GAP > target:
+            strange = chain and self._kinds[chain[0]] != self._kinds[index]
+            if strange or (chain and total + sizes[index] + _GAP > target):
                 chains.append(tuple(chain))
                 chain, total = [], 0.0
             chain.append(index)

@@ -24,6 +24,10 @@ class DataError(SpeechTransferError):
     """A manifest, a corpus folder, a transcript or a split cannot be used."""
 
 
+class DivergedError(DataError):
+    """A training's loss is no number any more: a damaged recording, or too high a rate."""
+
+
 class TextError(SpeechTransferError):
     """A transcript breaks the text contract (digits, no known character, empty)."""
 

@@ -19,7 +19,7 @@ from speechtransfer.activations import of_frozen
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import Sound, TrainingBatches, item_seed
 from speechtransfer.encoders.contract import Augment
-from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.errors import DataError, DivergedError, SettingsError
 from speechtransfer.evaluate import evaluate, settle
 from speechtransfer.features import SpecAugment
 from speechtransfer.files import write_lines
@@ -83,7 +83,9 @@ class _Run:
             masks.freq_masks, masks.freq_width, masks.time_masks, masks.time_width, masks.time_ratio
         )
         self.metric, self.direction = model.objective.select
-        self.batches = TrainingBatches(train, self.recordings, settings.batches, settings.seed, model.fits)
+        self.batches = TrainingBatches(
+            train, self.recordings, settings.batches, settings.seed, model.fits, model.objective.apart
+        )
         optimizer = make_optimizer(model, plan, settings)
         self.model: Model
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -104,7 +106,7 @@ class _Run:
         value = float(loss.detach())
         if not math.isfinite(value):
             names = ", ".join(batch.ids[:3]) + (f" or {len(batch.ids) - 3} more" if len(batch.ids) > 3 else "")
-            raise DataError(f"the loss is {value} on {names}: check these recordings, or lower lr.")
+            raise DivergedError(f"the loss is {value} on {names}: check these recordings, or lower lr.")
         self.accelerator.backward(loss / self.settings.accumulate)
         return value
 

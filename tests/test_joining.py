@@ -12,6 +12,8 @@ from speechtransfer.audio import Recordings
 from speechtransfer.batches import BatchSettings, TrainingBatches, join_rows
 from speechtransfer.errors import SettingsError
 from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.objectives import Ctc, Sum
+from speechtransfer.vocabulary import Vocabulary
 
 RATE = 1000
 GAP = RATE // 10
@@ -112,3 +114,17 @@ def test_a_joined_row_without_any_text_has_none() -> None:
 def test_a_join_longer_than_a_batch_is_refused() -> None:
     with pytest.raises(SettingsError, match="join"):
         BatchSettings(seconds=5, join=6)
+
+
+def test_what_is_joined_is_of_one_language_where_each_has_an_output_layer() -> None:
+    """Joined to Italian, Spanish would be learnt by the Italian layer."""
+    rows = Manifest(tuple(replace(row, language=("ita", "spa")[k % 2]) for k, row in enumerate(manifest())))
+    settings = BatchSettings(seconds=20, speeds=(1.0,), join=8)
+    heads = {name: (1.0, Ctc(Vocabulary(("w",)), only={"language": name})) for name in ("ita", "spa")}
+    plan = TrainingBatches(rows, Levels(), settings, 1, apart=Sum(**heads).apart).plan(0)
+    languages = [{rows[index].language for index in chain} for chain in plan.chains]
+    assert all(len(one) == 1 for one in languages)
+    assert {len(chain) for chain in plan.chains} > {1, 2}
+    assert sorted(index for chain in plan.chains for index in chain) == list(range(40))
+    mixed = TrainingBatches(rows, Levels(), settings, 1, apart=Ctc(Vocabulary(("w",))).apart).plan(0)
+    assert any(len({rows[index].language for index in chain}) == 2 for chain in mixed.chains)

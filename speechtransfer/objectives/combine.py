@@ -46,6 +46,11 @@ class Sum(Objective):
     def _first(self) -> Objective:
         return next(iter(self._parts.values()))
 
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Those of all."""
+        return tuple(dict.fromkeys(field for part in self._parts.values() for field in part.apart))
+
     def attach(self, width: int, period: float) -> None:
         """Build every objective's head."""
         for part in self._parts.values():
@@ -126,7 +131,7 @@ class Sum(Objective):
         lost = [name for index, name in enumerate(batch.ids) if index not in found]
         if lost:
             wanted = ", ".join(f"{field} {value}" for part in predictors.values() for field, value in part.only.items())
-            raise PlanError(f"{lost[0]}: none of the output layers is for it. They are for {wanted}.")
+            raise PlanError(f"{lost[0]}: none of the output layers is for it. They are for {wanted}: say which it is.")
         return [found[index] for index in range(len(batch.ids))]
 
     def score(self, rows: Sequence[Utterance], predictions: Sequence[Prediction]) -> Scores:

@@ -51,6 +51,12 @@ class Objective(nn.Module, ABC):
     select: tuple[str, str]
     taps: tuple[str, ...] = ()
     only: Mapping[str, str] = {}
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Fields by whose values utterances are divided among its parts; what is joined has one value of each."""
+        return tuple(self.only)
+
     contract: TextContract | None = None
 
     @abstractmethod
