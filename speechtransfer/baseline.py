@@ -9,7 +9,7 @@ from pathlib import Path
 from speechtransfer.batches import BatchSettings
 from speechtransfer.checkpoint import read_json, write_json
 from speechtransfer.encoders.contract import Encoder
-from speechtransfer.errors import SettingsError
+from speechtransfer.errors import DivergedError, SettingsError
 from speechtransfer.files import read_lines
 from speechtransfer.model import Model
 from speechtransfer.schedule import FitSettings, MaskSettings
@@ -38,11 +38,16 @@ class Scratch:
     network: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a network without a name.
+        """Refuse a network without a name, and what no fair baseline can be trained with.
 
         Raises:
-            SettingsError: it is empty.
+            SettingsError: it is empty; no rate, or one, a factor or a search that is not above zero.
         """
+        if not self.rates or min(*self.rates, self.factor, self.search) <= 0 or self.folds < 0:
+            raise SettingsError(
+                f"scratch: rates={self.rates}, factor={self.factor} and search={self.search} must be above zero, one "
+                f"rate or more, and folds={self.folds} zero or more."
+            )
         if self.network is not None and not self.network.strip("/. "):
             raise SettingsError(f"scratch.network={self.network!r} names none. Give one, as random:conformer, or none.")
 
@@ -125,8 +130,13 @@ class Baseline:
             best, found = (min if direction == "min" else max), {}
             for rate in rates:
                 trial = self.out / "search" / home.name / f"{rate:g}"
-                self._trial(trial, task, replace(_longer(settings, self.scratch.search), lr=rate))
+                try:
+                    self._trial(trial, task, replace(_longer(settings, self.scratch.search), lr=rate))
+                except DivergedError:  # too high a rate is no reason to lose the others
+                    continue
                 found[rate] = best(row["dev"][metric]["value"] for row in read_lines(trial / "history.jsonl"))
+            if not found:
+                raise SettingsError(f"scratch: the loss diverged at every rate of {rates}. Give lower ones.")
             write_json(chosen, {"rate": best(found, key=lambda rate: found[rate]), "dev": found})
         rate = rates[0] if len(rates) == 1 else read_json(chosen)["rate"]
         folder = home if fold is None else home / "folds" / str(fold)

@@ -177,6 +177,8 @@ class Score:
     """As for adapt; rows of a test split where there is one, otherwise all."""
     audio_root: tuple[Path, ...] = ()
     """Folders outside DATA that audio may lie in."""
+    language: str | None = None
+    """ISO 639-3 of rows that name none, for a run with an output layer for each language."""
     out: Path | None = None
     """Where to write the predictions, as JSON Lines."""
 
@@ -184,7 +186,7 @@ class Score:
         """Print the scores."""
         from speechtransfer.actions.use import score
 
-        return score(console, self.run, self.data, self.audio_root, self.out)
+        return score(console, self)
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,8 @@ class Transcribe:
     """The run folder, or a packaged source that knows the language."""
     audio: Annotated[tuple[Path, ...], POSITIONAL]
     """Sound files."""
+    language: str | None = None
+    """ISO 639-3 of what is said, for a run with an output layer for each language."""
     json: bool = False
     """One JSON object a line, with the confidence, in place of text."""
 
@@ -202,7 +206,7 @@ class Transcribe:
         """Print a transcript a file."""
         from speechtransfer.actions.use import transcribe
 
-        return transcribe(self.run, self.audio, self.json)
+        return transcribe(self)
 
 
 @dataclass(frozen=True)

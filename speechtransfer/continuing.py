@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from speechtransfer.baseline import Scratch
 from speechtransfer.checkpoint import read_json
 from speechtransfer.errors import SettingsError
 from speechtransfer.record import as_known
@@ -54,5 +57,23 @@ def refuse_other_run(recipe: Recipe, out: Path, resume: bool) -> None:
         )
         if old != new
     ]
+    changed += _other_baseline(recipe.scratch, before.get("scratch") or {})
     if changed:
         raise SettingsError(f"{out}: was begun with another {', '.join(changed)}. Give those, or another --out.")
+
+
+def _other_baseline(scratch: Scratch, before: Mapping[str, Any]) -> list[str]:
+    """What of a baseline that was asked for before would be trained otherwise now; of another network, nothing."""
+    if not scratch.folds or not before.get("folds") or before.get("network") != scratch.network:
+        return []
+    now = {"rates": [*scratch.rates], "search": scratch.search, "factor": scratch.factor}
+    return [f"scratch.{name} ({json.dumps(before[name])})" for name in now if before.get(name, now[name]) != now[name]]
+
+
+def with_its_baseline(recipe: Recipe, out: Path, resume: bool) -> Recipe:
+    """A recipe that asks for no baseline, with that of the run which it goes on with: what was judged stays judged."""
+    begun = out / "recipe.json"
+    before = read_json(begun).get("scratch") or {} if resume and begun.is_file() else {}
+    if recipe.scratch.folds or not before.get("folds"):
+        return recipe
+    return replace(recipe, scratch=Scratch(**{**before, "rates": tuple(before["rates"])}))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from speechtransfer.baseline import Baseline, Scratch
 from speechtransfer.checkpoint import write_json
-from speechtransfer.continuing import refuse_other_run
+from speechtransfer.continuing import refuse_other_run, with_its_baseline
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import refuse_contamination, refuse_repeats
@@ -212,6 +212,7 @@ def run(
     if encoder.family != recipe.family:
         raise SettingsError(f"{recipe.name}: the source is a {encoder.family}, the recipe says {recipe.family}.")
     refuse_other_run(recipe, out, resume)
+    recipe = with_its_baseline(recipe, out, resume)
     beside = Baseline.of(recipe.scratch, out, encoder, recipe.transfer.cut)
     corpus = corpus or open_corpus(recipe, encoder.sample_rate)
     folds = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds

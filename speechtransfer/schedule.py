@@ -106,8 +106,9 @@ class FitSettings:
         for name, value in positive.items():
             if not value > 0:
                 raise SettingsError(f"{name}={value} must be above zero.")
-        if self.steps < 0:
-            raise SettingsError(f"steps={self.steps} must be zero or more.")
+        for name in ("steps", "patience", "clip", "checkpoint_every", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name}={getattr(self, name)} must be zero or more.")
         for name, budget in {"minutes": self.minutes, "epochs": self.epochs}.items():
             if budget is not None and not budget > 0:
                 raise SettingsError(f"{name}={budget} must be above zero.")

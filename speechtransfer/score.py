@@ -547,5 +547,8 @@ def pool(scores: Sequence[Scores], seed: int = 0) -> Scores:
     scorers = [scorer for metric, scorer in _SCORERS.items() if all(metric in kind for kind in kinds)]
     if not kinds or not scorers:
         raise DataError(f"{sorted(map(sorted, kinds))} cannot be recomputed from the rows of the folds.")
-    pooled = scorers[0](rows, seed)
+    if scorers[0] is score_transcriptions and not all("wer" in kind for kind in kinds):
+        pooled = score_transcriptions(rows, seed, words=False)  # no spaces separate words there
+    else:
+        pooled = scorers[0](rows, seed)
     return Scores(pooled.metrics, pooled.rows, tuple(dict.fromkeys(note for one in scores for note in one.notes)))

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,13 @@ from clips import say_words
 from speechtransfer import cli
 from speechtransfer.checkpoint import save
 from speechtransfer.encoders.conformer import Conformer, ConformerSettings
-from speechtransfer.objectives import Ctc
+from speechtransfer.objectives import Ctc, Sum
 from speechtransfer.transfer import Transfer
 from speechtransfer.vocabulary import Vocabulary
 
 SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic"
 VICTIM = "clips/03.wav"
+LETTERS = {"eng": "abcdefghijklmnopqrstuvwxyz '", "ell": "αβγδεζ "}
 
 
 @pytest.fixture(autouse=True)
@@ -94,9 +95,33 @@ def test_the_good_corpus_gives_a_whole_run_folder(
     capsys.readouterr()
     assert call("transcribe", out, corpus / VICTIM, "--json") == 0
     assert set(json.loads(capsys.readouterr().out)) == {"audio", "text", "confidence"}
+    good, bad = corpus / VICTIM, tmp_path / "bad.wav"
+    bad.write_text("no sound")
+    assert call("transcribe", out, bad, good) == 1  # the others are heard all the same
+    told = capsys.readouterr()
+    assert told.out.startswith(f"{good}\t")
+    assert str(bad) in told.err and "1 of 2 files could not be read" in told.err
     assert call("score", out, corpus) == 0
     assert "contaminated" in capsys.readouterr().out
     assert call("report", out) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (("--set", "source=random:conformer"), "give --source in its place"),
+        (("--set", "task=keywords"), "give --task in its place"),
+        (("--amounts", "0.05", "500"), "500 minutes are wanted"),
+        (("--set", "settings.patience=-1"), "patience=-1 must be zero or more"),
+        (("--set", "settings.clip=-1"), "clip=-1.0 must be zero or more"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_trained(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: Sequence[str], says: str
+) -> None:
+    assert call("adapt", corpus, "--source", source, "--out", tmp_path / "run", "--steps", "1", *asked) == 1
+    assert says in capsys.readouterr().err.replace("\n", " ")
+    assert not [*tmp_path.rglob("history.jsonl")]
 
 
 def _truncate(path: Path) -> None:
@@ -299,8 +324,10 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return say_words(folder)
 
 
-def test_keywords_are_planned_as_adapt_would_train_them(words: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("plan", words, "--task", "keywords", "--source", "random:conformer", "--language", "eng") == 0
+def test_keywords_are_planned_as_adapt_would_train_them(
+    words: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("plan", words, "--task", "keywords", "--source", source, "--language", "eng") == 0
     said = capsys.readouterr().out
     assert "objective.output.weight" in said
     assert "frozen" in said
@@ -309,6 +336,34 @@ def test_keywords_are_planned_as_adapt_would_train_them(words: Path, capsys: pyt
     said = capsys.readouterr().out
     assert "objective.project.weight" in said
     assert "forecast: 0 steps a fold" in said
+
+
+def test_what_says_the_language_is_written_by_its_output_layer(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = Conformer(ConformerSettings(width=16, layers=1, heads=2, kernel=3, expansion=2))
+    heads = {name: (1.0, Ctc(Vocabulary.from_texts([text]), only={"language": name})) for name, text in LETTERS.items()}
+    model, _ = Transfer().apply(tiny, Sum(**heads))
+    save(model, tmp_path / "run")
+    assert call("transcribe", tmp_path / "run", corpus / VICTIM) == 1
+    assert "They are for language eng, language ell: say which it is" in capsys.readouterr().err
+    for language, letters in LETTERS.items():
+        assert call("transcribe", tmp_path / "run", corpus / VICTIM, "--language", language, "--json") == 0
+        assert set(json.loads(capsys.readouterr().out)["text"]) <= set(letters)
+    assert call("score", tmp_path / "run", corpus, "--language", "eng") == 0
+    assert "14 utterances scored" in capsys.readouterr().out
+
+
+def test_splits_of_ones_own_are_not_cross_validated(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row.split(",") for row in (corpus / "metadata.csv").read_text().splitlines()]
+    parts = ["split", *("train", "train", "dev", "test") * 4]
+    lines = [",".join([*row, part]) for row, part in zip(rows, parts, strict=False)]
+    (corpus / "metadata.csv").write_text("\n".join(lines) + "\n")
+    asked = ("--source", source, "--out", tmp_path / "run", "--steps", "1", "--cross-validate")
+    assert call("adapt", corpus, *asked) == 1
+    assert "its rows name their own splits" in capsys.readouterr().err
 
 
 def test_python_dash_m_is_the_command(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -268,6 +269,8 @@ def test_folds_baselines_and_resuming(tmp_path: Path, tiny: Callable[..., Confor
     again = run(made, out, tiny(), resume=True)
     assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*.safetensors")}
     assert again.metrics == outcome.metrics
+    unasked = run(replace(made, scratch=Scratch(folds=0)), out, tiny(), resume=True)
+    assert unasked.metrics["verdict"] == outcome.metrics["verdict"]
     with pytest.raises(SettingsError, match="--resume"):
         run(made, out, tiny())
 
@@ -279,6 +282,22 @@ def test_a_run_is_a_source_that_knows_what_it_heard(tmp_path: Path, tiny: Callab
     assert heard.card.languages == ("eng",)
     with pytest.raises(ContaminationError, match="worthless"):
         run(replace(made, run_folds=(1,)), tmp_path / "second", heard)
+
+
+def test_a_rate_that_diverges_is_left_out_of_the_search(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made = recipe(corpus(tmp_path / "c"), run_folds=(0,), scratch=Scratch(rates=(1e-3, 1e30), search=2.0, folds=1))
+    run(made, tmp_path / "run", tiny())
+    searched = json.loads((tmp_path / "run" / "baselines" / "scratch_rate.json").read_text())
+    assert (searched["rate"], set(searched["dev"])) == (1e-3, {"0.001"})
+    lost = replace(made, scratch=Scratch(rates=(1e29, 1e30), search=2.0, folds=1))
+    with pytest.raises(SettingsError, match="diverged at every rate"):
+        run(lost, tmp_path / "lost", tiny())
+
+
+@pytest.mark.parametrize("wrong", [{"rates": ()}, {"rates": (0.0,)}, {"factor": 0.0}, {"search": -1.0}, {"folds": -1}])
+def test_a_baseline_that_cannot_be_fair_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="scratch: rates"):
+        Scratch(**wrong)
 
 
 def test_a_network_from_scratch_has_heard_nothing_of_the_source(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:

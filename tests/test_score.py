@@ -425,3 +425,11 @@ def test_the_written_form():
     assert noted.as_dict() == {"cer": entry, "notes": ["contaminated"]}
     assert str(noted) == "cer 12.3% [10.1, 14.6] of 5213\ncontaminated"
     json.dumps(score_transcriptions(transcriptions(3)).as_dict(), allow_nan=False)
+
+
+def test_pooled_folds_without_words_have_no_word_error_rate() -> None:
+    rows = [Transcription(str(k), "日本語です", "日本語てす", str(k)) for k in range(6)]
+    folds = [score_transcriptions(rows[:3], words=False), score_transcriptions(rows[3:], words=False)]
+    assert set(pool(folds).metrics) == {"cer"}
+    assert pool(folds)["cer"] == score_transcriptions(rows, words=False)["cer"]
+    assert set(pool([score_transcriptions(rows[:3]), score_transcriptions(rows[3:])]).metrics) == {"cer", "wer"}

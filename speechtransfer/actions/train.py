@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _ALL = "all"
 #: Words, and clips of each, in a batch of a loss that compares clips, where nothing else is said.
 _EPISODE = (10, 4)
+#: Of a recipe, what adapt's command line says otherwise than by --set.
+_OPTIONS = {"data": "DATA", "task": "--task", "source": "--source", "source_language": "--source-language"}
 #: Notes on a test whose speakers may have been heard before; and seconds of speech of which a fifth is a small test.
 _SEEN, _LITTLE = {"speaker-dependent", "recording-dependent"}, 7200.0
 
@@ -65,6 +67,14 @@ def _overridden(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     return override(recipe, assignments)
 
 
+def _refuse_settings_of_options(assignments: Sequence[str]) -> None:
+    """Raise where --set names what defaults follow from, or what is loaded before: an option has to say that."""
+    for assignment in assignments:
+        name = assignment.split("=")[0]
+        if name in _OPTIONS:
+            raise SettingsError(f"--set {assignment}: give {_OPTIONS[name]} in its place.")
+
+
 def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
     """A recipe that compares clips: with batches in which there is something to learn from, or without any training.
 
@@ -88,6 +98,7 @@ def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
 def adapt(console: Console, request: Adapt) -> int:
     """Adapt a source to DATA: one run an amount, each beside its baseline."""
     flags = request.training
+    _refuse_settings_of_options(flags.set)
     source = request.source or DEFAULT_SOURCE
     encoder = load_encoder(source, request.source_language)
     console.print(f"{request.data}: read as {request.format or detect(request.data)}")
@@ -116,6 +127,10 @@ def adapt(console: Console, request: Adapt) -> int:
         refuse_other_run(recipes[amount], out, flags.resume)
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
+    if request.cross_validate and corpus.manifest.splits:
+        raise SettingsError(f"{request.data}: its rows name their own splits. Leave out --cross-validate.")
+    for recipe in recipes.values():  # an amount that there is not is refused before hours of training on the others
+        fold_task(recipe, corpus, 0)
     _say_corpus(console, corpus, first)
     _say_contract(console, corpus.contract)
     if request.texts:
@@ -130,7 +145,7 @@ def adapt(console: Console, request: Adapt) -> int:
         recipes = _share(recipes, flags.minutes, corpus)
     outcomes = {}
     for amount, out in outs.items():
-        unit = "minutes of" if base.task == "ctc" else "recordings of each word of"
+        unit = "recordings of each word of" if base.task == "keywords" else "minutes of"
         console.rule(f"{amount} {'of' if amount == _ALL else unit} the training speech")
         _say_units(console, recipes[amount], corpus)
         outcomes[out] = run(recipes[amount], out, encoder, corpus, flags.resume)
@@ -175,7 +190,7 @@ def _part(recipe: Recipe, amount: str) -> Recipe:
 
 
 def _folder(amount: str, task: str) -> str:
-    return amount if amount == _ALL else f"{amount}{'min' if task == 'ctc' else 'clips'}"
+    return amount if amount == _ALL else f"{amount}{'clips' if task == 'keywords' else 'min'}"
 
 
 def _say_corpus(console: Console, corpus: Corpus, recipe: Recipe) -> None:

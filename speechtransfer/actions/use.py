@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,12 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.contract import is_sound
 from speechtransfer.doctor import examine, require
 from speechtransfer.embedding import embed as write_features
+from speechtransfer.errors import AudioError
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import RESERVED, UNKNOWN, Manifest, Utterance
-from speechtransfer.objectives.contract import Spots
+from speechtransfer.model import Model
+from speechtransfer.objectives.contract import Prediction, Spots
 from speechtransfer.offers import find_run
 from speechtransfer.sources import load_encoder
 from speechtransfer.spotting import others_unknown
@@ -28,14 +31,17 @@ from speechtransfer.text import TextContract
 from speechtransfer.trial import rounded
 
 if TYPE_CHECKING:
-    from speechtransfer.cli import Embed
+    from speechtransfer.cli import Embed, Score, Transcribe
+
+#: Files that are heard before the first of them is printed: enough for a batch, few enough to be waited for.
+_TOGETHER = 16
 
 
-def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path], out: Path | None) -> int:
+def score(console: Console, request: Score) -> int:
     """Score a run on any data: its test split where it has one, otherwise every row."""
-    model = load_model(find_run(folder))
+    model = load_model(find_run(request.run))
     recordings = Recordings(model.encoder.sample_rate)
-    manifest = load_corpus(data, None, audio_roots)
+    manifest = load_corpus(request.data, None, request.audio_root, request.language)
     if "test" in manifest.splits:
         lost = tuple(row for row in manifest.ledger if row.split == "test")
         manifest = Manifest(manifest.split("test").rows, lost)
@@ -47,10 +53,10 @@ def score(console: Console, folder: Path, data: str, audio_roots: Sequence[Path]
     scores = evaluate(model, rows, recordings, predictions)
     console.print(str(scores))
     dropped = sum(row.action == "dropped" for row in rows.ledger)
-    console.print(f"{len(rows)} utterances scored, {dropped} of {data} are unusable")
-    if out is not None:
+    console.print(f"{len(rows)} utterances scored, {dropped} of {request.data} are unusable")
+    if request.out is not None:
         write_lines(
-            out,
+            request.out,
             ({**vars(row), "confidence": one.confidence} for row, one in zip(scores.rows, predictions, strict=True)),
         )
     return 0
@@ -65,14 +71,39 @@ def _of_words(console: Console, manifest: Manifest, words: Sequence[str]) -> Man
     return others_unknown(manifest, words)
 
 
-def transcribe(folder: Path, audio: Sequence[Path], as_json: bool) -> int:
-    """Print one line a file."""
-    model = load_model(find_run(folder))
-    rows = Manifest(tuple(Utterance(path.resolve()) for path in audio))
-    for path, found in zip(audio, predict(model, rows), strict=True):
-        line = {"audio": str(path), "text": found.value, "confidence": rounded(found.confidence)}
-        print(json.dumps(line, ensure_ascii=False) if as_json else f"{path}\t{found.value}", flush=True)
+def transcribe(request: Transcribe) -> int:
+    """Print one line a file, as files are heard; one that cannot be read is named, and the others are heard.
+
+    Raises:
+        AudioError: at the end, where there was such a file.
+    """
+    model = load_model(find_run(request.run))
+    recordings, lost = Recordings(model.encoder.sample_rate), 0
+    for first in range(0, len(request.audio), _TOGETHER):
+        paths = request.audio[first : first + _TOGETHER]
+        for path, found in zip(paths, _heard(model, paths, recordings, request.language), strict=True):
+            if isinstance(found, AudioError):
+                print(found, file=sys.stderr, flush=True)
+                lost += 1
+                continue
+            line = {"audio": str(path), "text": found.value, "confidence": rounded(found.confidence)}
+            print(json.dumps(line, ensure_ascii=False) if request.json else f"{path}\t{found.value}", flush=True)
+    if lost:
+        raise AudioError(f"{lost} of {len(request.audio)} files could not be read; they are named above.")
     return 0
+
+
+def _heard(
+    model: Model, paths: Sequence[Path], recordings: Recordings, language: str | None
+) -> list[Prediction | AudioError]:
+    """What is heard in each file, together where all can be read, otherwise one by one."""
+    rows = [Utterance(path.resolve(), language=language) for path in paths]
+    try:
+        return [*predict(model, Manifest(tuple(rows)), recordings)]
+    except AudioError as error:
+        if len(paths) == 1:
+            return [error]
+        return [found for path in paths for found in _heard(model, [path], recordings, language)]
 
 
 def embed(console: Console, request: Embed) -> int:
