@@ -52,6 +52,9 @@ def test_random_weights_are_no_source_to_freeze() -> None:
     settings = defaults("data", "random:compact", "compact", None, "keywords").settings
     assert settings.batches.changes
     assert not settings.cache
+    # Two masks of eighteen bands would hide most of its forty; frozen, it hears each recording as it is.
+    assert 2 * settings.masks.freq_width < 20
+    assert not defaults("data", "run", "compact", None, "keywords").settings.batches.changes
 
 
 def test_a_recogniser_decodes_with_its_texts_and_a_spotter_has_none() -> None:
