@@ -354,6 +354,13 @@ def test_what_says_the_language_is_written_by_its_output_layer(
     assert "14 utterances scored" in capsys.readouterr().out
 
 
+def test_a_smoke_run_takes_no_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("recipes/source_compact", "--smoke", "--out", tmp_path)
+    assert call("run", *asked, "--steps", "5") == 1
+    assert "no other settings" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_splits_of_ones_own_are_not_cross_validated(
     corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

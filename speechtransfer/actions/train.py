@@ -281,6 +281,8 @@ def plan(console: Console, request: Plan) -> int:
         recipe = _comparing(_overridden(recipe, request.set), request.set)
         encoder = load_encoder(request.source or recipe.source, request.source_language or recipe.source_language)
         corpus = open_corpus(recipe, encoder.sample_rate, roots, request.format)
+        if corpus.manifest.splits:  # there are no other folds of them
+            recipe = _one_fold(recipe, False)
         _say_units(console, recipe, corpus)
         task = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0])
         model, planned = recipe.transfer.apply(encoder, task.objective())
@@ -310,6 +312,9 @@ def plan(console: Console, request: Plan) -> int:
 
 def run_recipe(console: Console, request: Run) -> int:
     """Run the variants of a recipe; record them where the checkout is clean."""
+    flags = request.training
+    if request.smoke and flags != type(flags)(resume=flags.resume):
+        raise SettingsError("--smoke takes three steps of synthetic speech, and no other settings. Leave them out.")
     folder, recipes = catalogue.find(request.recipe)
     commit = clean_commit(folder)
     outcomes = {}
@@ -319,11 +324,11 @@ def run_recipe(console: Console, request: Run) -> int:
         if request.smoke:
             console.print(f"{recipe.name} {variant}: smoke run on synthetic speech; nothing is recorded")
             small, encoder = catalogue.smoke(recipe)
-            outcomes[out] = run(small, out, encoder, resume=request.training.resume)
+            outcomes[out] = run(small, out, encoder, resume=flags.resume)
             continue
-        if request.training.baseline and not recipe.scratch.folds:
+        if flags.baseline and not recipe.scratch.folds:
             recipe = replace(recipe, scratch=replace(recipe.scratch, folds=1))
-        changed = _with_flags(recipe, request.training, len(chosen))
+        changed = _with_flags(recipe, flags, len(chosen))
 
         begun = begun_at(out, commit)
 
@@ -332,7 +337,7 @@ def run_recipe(console: Console, request: Run) -> int:
         ) -> None:
             console.print(catalogue.record(folder, recipe, variant, outcome, begun))
 
-        outcomes[out] = run(changed, out, None, None, request.training.resume, write_down, begun)
+        outcomes[out] = run(changed, out, None, None, flags.resume, write_down, begun)
         if changed.scratch.folds:
             write_down(outcomes[out])
     _say_outcomes(console, outcomes)
