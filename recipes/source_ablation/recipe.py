@@ -22,15 +22,18 @@ PLAIN = replace(
     settings=replace(DONOR.settings, epochs=40, evaluations=4, batches=BatchSettings(seconds=40, join=12)),
     train_minutes=12.0,
 )
+MUON = replace(PLAIN, settings=replace(PLAIN.settings, optimizer="muon"))
+# What is learnt beside the transcripts are the clean features themselves, of which masks hide a part.
+MASKED = Distillation("logmel:80")
 NOISY = replace(PLAIN.settings.batches, surroundings=Surroundings(noise=0.2, room=0.1, telephone=0.3))
 RECIPES = {
     "plain": PLAIN,
     "longer": replace(PLAIN, settings=replace(PLAIN.settings, epochs=80)),
-    "muon": replace(PLAIN, settings=replace(PLAIN.settings, optimizer="muon")),
+    "muon": MUON,
     "noisy": replace(PLAIN, settings=replace(PLAIN.settings, batches=NOISY)),
     "distilled": replace(PLAIN, distillation=Distillation("openai/whisper-base")),
-    # What is learnt beside the transcripts are the clean features themselves, of which masks hide a part.
-    "masked": replace(PLAIN, distillation=Distillation("logmel:80")),
+    "masked": replace(PLAIN, distillation=MASKED),
+    "muon-masked": replace(MUON, distillation=MASKED),
     "deeper": replace(PLAIN, source="random:conformer,layers=8,width=112"),
     "heads": replace(PLAIN, heads="language"),
 }
