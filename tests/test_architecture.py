@@ -91,6 +91,7 @@ WITHIN_A_LAYER = {
     ("catalogue", "recipe"): "it finds recipes",
     ("defaults", "recipe"): "they are a recipe",
     ("recipe", "continuing"): "a run continues itself alone",
+    ("continuing", "baseline"): "a run keeps the baseline that it was judged by",
     ("recipe", "pooling"): "a recipe pools its folds",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
     ("recipe", "spotting"): "a recipe has a spotter's settings",

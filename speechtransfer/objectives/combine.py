@@ -36,6 +36,7 @@ class Sum(Objective):
         self.weights = {name: weight for name, (weight, _) in parts.items()}
         self.field, self.select = self._first.field, self._first.select
         self.contract = self._first.contract
+        self.apart = tuple(dict.fromkeys(field for part in self._parts.values() for field in (*part.only, *part.apart)))
         self.taps = tuple(dict.fromkeys(tap for part in self._parts.values() for tap in part.taps))
 
     @property
@@ -45,11 +46,6 @@ class Sum(Objective):
     @property
     def _first(self) -> Objective:
         return next(iter(self._parts.values()))
-
-    @property
-    def apart(self) -> tuple[str, ...]:
-        """Those of all."""
-        return tuple(dict.fromkeys(field for part in self._parts.values() for field in part.apart))
 
     def attach(self, width: int, period: float) -> None:
         """Build every objective's head."""

@@ -43,6 +43,7 @@ class Objective(nn.Module, ABC):
         select: metric and direction (``min`` or ``max``) by which the best model is chosen on dev.
         taps: blocks whose outputs it reads beside the last.
         only: field values to which it is restricted.
+        apart: fields by whose values utterances are divided among its parts; what is joined has one value of each.
         contract: what texts pass before they are learnt or compared; None where it learns none.
     """
 
@@ -51,12 +52,7 @@ class Objective(nn.Module, ABC):
     select: tuple[str, str]
     taps: tuple[str, ...] = ()
     only: Mapping[str, str] = {}
-
-    @property
-    def apart(self) -> tuple[str, ...]:
-        """Fields by whose values utterances are divided among its parts; what is joined has one value of each."""
-        return tuple(self.only)
-
+    apart: tuple[str, ...] = ()
     contract: TextContract | None = None
 
     @abstractmethod
