@@ -101,6 +101,8 @@ def test_the_good_corpus_gives_a_whole_run_folder(
     told = capsys.readouterr()
     assert told.out.startswith(f"{good}\t")
     assert str(bad) in told.err and "1 of 2 files could not be read" in told.err
+    assert call("transcribe", out, bad) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
     assert call("score", out, corpus) == 0
     assert "contaminated" in capsys.readouterr().out
     assert call("report", out) == 0

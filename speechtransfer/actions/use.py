@@ -75,7 +75,7 @@ def transcribe(request: Transcribe) -> int:
     """Print one line a file, as files are heard; one that cannot be read is named, and the others are heard.
 
     Raises:
-        AudioError: at the end, where there was such a file.
+        AudioError: at the end, where there was such a file; at once, where it is the only one.
     """
     model = load_model(find_run(request.run))
     recordings, lost = Recordings(model.encoder.sample_rate), 0
@@ -83,6 +83,8 @@ def transcribe(request: Transcribe) -> int:
         paths = request.audio[first : first + _TOGETHER]
         for path, found in zip(paths, _heard(model, paths, recordings, request.language), strict=True):
             if isinstance(found, AudioError):
+                if len(request.audio) == 1:
+                    raise found
                 print(found, file=sys.stderr, flush=True)
                 lost += 1
                 continue
