@@ -36,7 +36,7 @@ def defaults(data: str, source: str, family: str, language: str | None, task: Ta
             plain = replace(settings.batches, speeds=(1.0,))
             settings = replace(settings, batches=plain, masks=MaskSettings(freq_masks=0, time_masks=0), cache=True)
         elif family == "compact":
-            # As recipes/digits_en_to_uk_keywords, compact-planes-voices: what half of forty bands hide is not learnt.
+            # Speeds and masks as in recipes/digits_en_to_uk_keywords, compact-planes-voices.
             voices = replace(settings.batches, speeds=_VOICES)
             settings = replace(settings, batches=voices, masks=MaskSettings(freq_width=8))
         # A spotter that never heard half a word takes it for one.

@@ -18,8 +18,8 @@ from speechtransfer.errors import AudioError, SettingsError
 _MICROPHONE_BLOCK = 0.1
 #: Bytes asked of a stream at a time.
 _CHUNK = 1 << 13
-#: What FFmpeg takes of a WAV file at a time, bytes in the place of two seconds (other formats divide themselves), and
-#: microseconds that it hears of any to learn what it is.
+#: Of a stream: what FFmpeg takes of a WAV file at a time, bytes in the place of two seconds (other formats divide
+#: themselves), and microseconds that it hears of any to learn what it is.
 _SMALL = {"max_size": "4096", "analyzeduration": "100000"}
 
 
@@ -92,7 +92,7 @@ def _decoded(source: str | _Reads, name: str) -> Iterator[tuple[np.ndarray, int]
     import av  # slow to import
 
     try:
-        with av.open(source, "r", options=_SMALL) as container:
+        with av.open(source, "r", options=None if isinstance(source, str) else _SMALL) as container:
             if not container.streams.audio:
                 raise AudioError(f"{name}: holds no audio track.")
             planar = av.AudioResampler(format="fltp")

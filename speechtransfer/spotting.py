@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -129,7 +129,9 @@ class Keywords:
     @property
     def changed(self) -> tuple[str, ...]:
         """Names of the settings that are not the usual ones."""
-        usual = ((one.name, one.default if one.default is not MISSING else Surroundings()) for one in fields(self))
+        usual = (
+            (one.name, one.default if one.default_factory is MISSING else one.default_factory()) for one in fields(self)
+        )
         return tuple(name for name, value in usual if getattr(self, name) != value)
 
     @property
@@ -217,7 +219,7 @@ def _chosen(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, dict[str, Man
         raise DataError(
             f"keywords.words: {', '.join(missing)}: no recording has this label; the labels are {', '.join(labels)}."
         )
-    renamed = others_unknown(manifest, words)
+    renamed = others_unknown(manifest, (*words, UNKNOWN))
     if recipe.keywords.others == "unknown":
         return renamed, {}
     reason = "not among the words: its kind is met in the test alone"
@@ -229,11 +231,13 @@ def _chosen(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, dict[str, Man
     return Manifest(kept, (*manifest.ledger, *learnt)), {"open": Manifest(met)}
 
 
-def others_unknown(manifest: Manifest, words: Sequence[str]) -> Manifest:
-    """The same rows, those of a label that is none of the words as ``_unknown_``; as they are, where none is chosen."""
-    known = (*words, *RESERVED, None)
-    renamed = tuple(row if row.label in known else replace(row, label=UNKNOWN) for row in manifest)
-    return Manifest(renamed, manifest.ledger) if words else manifest
+def others_unknown(manifest: Manifest, labels: Collection[str | None]) -> Manifest:
+    """The same rows, those of none of the labels as ``_unknown_`` where that is one of them; otherwise as they are."""
+    if UNKNOWN not in labels:
+        return manifest
+    known = {*labels, *RESERVED, None}
+    rows = tuple(row if row.label in known else replace(row, label=UNKNOWN) for row in manifest)
+    return Manifest(rows, manifest.ledger)
 
 
 def _require_words(manifest: Manifest) -> None:

@@ -195,12 +195,12 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     if recipe.train_speakers is not None:
         words = recipe.keywords.words
         manifest = _fewer_speakers(manifest, recipe.train_speakers, recipe.split_seed + draw, words)
-    further = {name: others_unknown(rows, recipe.keywords.words) for name, rows in corpus.tests.items()}
-    negatives = None
+    further, negatives = dict(corpus.tests), None
     if recipe.task == "keywords":
         made = spotting(recipe, manifest, corpus.recordings, corpus.negatives, fold)
         manifest, negatives = made.manifest, made.negatives
-        further |= made.tests
+        labels = {row.label for row in manifest.split("train")}
+        further = {name: others_unknown(rows, labels) for name, rows in further.items()} | made.tests
         recipe = replace(recipe, keywords=replace(recipe.keywords, window=made.window))
     learnt = [*manifest.split("train"), *manifest.split("dev")]
     own = {name: manifest.split(name) for name in manifest.splits if name not in ("train", "dev")}

@@ -15,9 +15,12 @@ import soundfile
 from clips import say_words
 
 from speechtransfer import cli
+from speechtransfer.actions.train import _folder, _overridden
 from speechtransfer.checkpoint import save
 from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.objectives import Ctc, Sum
+from speechtransfer.recipe import Recipe
+from speechtransfer.spotting import Keywords
 from speechtransfer.transfer import Transfer
 from speechtransfer.vocabulary import Vocabulary
 
@@ -373,6 +376,20 @@ def test_splits_of_ones_own_are_not_cross_validated(
     asked = ("--source", source, "--out", tmp_path / "run", "--steps", "1", "--cross-validate")
     assert call("adapt", corpus, *asked) == 1
     assert "its rows name their own splits" in capsys.readouterr().err
+    assert call("plan", corpus, "--source", source) == 0
+    assert "1 folds with their baselines" in capsys.readouterr().out.replace("\n", " ")
+    assert call("plan", corpus, "--set", "source=random:conformer") == 1
+    assert "give --source in its place" in capsys.readouterr().err
+
+
+def test_amounts_of_grades_are_minutes_and_of_words_recordings() -> None:
+    assert [_folder("0.5", "grades"), _folder("5", "keywords"), _folder("all", "ctc")] == ["0.5min", "5clips", "all"]
+
+
+def test_settings_of_a_loss_may_stand_before_it() -> None:
+    usual = Recipe("r", ("x",), task="keywords")
+    for asked in (("keywords.margin=0.2", "keywords.loss=triplet"), ("keywords.loss=triplet", "keywords.margin=0.2")):
+        assert _overridden(usual, asked).keywords == Keywords(loss="triplet", margin=0.2)
 
 
 def test_python_dash_m_is_the_command(tmp_path: Path) -> None:

@@ -312,9 +312,18 @@ def test_further_tests_have_the_words_of_the_run(words: Path) -> None:
     made = replace(recipe(words, words=("high", "low")), tests={"voices": str(words)})
     voices = fold_task(made, open_corpus(made, RATE), 0).tests["voices"]
     assert labels(voices) == {"high", "low", UNKNOWN}
-    assert labels(fold_task(replace(made, keywords=Keywords()), open_corpus(made, RATE), 0).tests["voices"]) == set(
-        WORDS
-    )
+    every = replace(made, keywords=Keywords())
+    assert labels(fold_task(every, open_corpus(every, RATE), 0).tests["voices"]) == set(WORDS)
+
+
+def test_what_windows_teach_is_what_other_words_of_further_tests_are(words: Path, tmp_path: Path) -> None:
+    for word in ("high", "low"):
+        shutil.copytree(words / word, tmp_path / "two" / word)
+    made = replace(recipe(tmp_path / "two", windows=1), tests={"voices": str(tmp_path / "voices")})
+    for name in WORDS:
+        write_wav(tmp_path / "voices" / name / "0.wav", np.random.default_rng(0).normal(0, 0.1, RATE // 2), RATE)
+    voices = fold_task(made, open_corpus(made, RATE), 0).tests["voices"]
+    assert labels(voices) == {"high", "low", UNKNOWN}
 
 
 @pytest.mark.parametrize(("task", "asked"), [("ctc", {"windows": 3}), ("grades", {"smoothing": 0.1})])

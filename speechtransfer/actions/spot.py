@@ -49,11 +49,11 @@ def spot(request: Spot) -> int:
         spotter = Spotter(model, settings)
         try:
             for event in spotter.listen(blocks):
-                if event.word in asked:
-                    count += 1
-                    _tell(name, event, request.json)
+                count += _tell(name, event, asked, request.json)
         except KeyboardInterrupt:  # a microphone has no other end; what was heard until then is told all the same
             interrupted = True
+            for event in spotter.flush():
+                count += _tell(name, event, asked, request.json)
         seconds += spotter.windows.seconds
         if interrupted:
             break
@@ -101,10 +101,14 @@ def _sounds(request: Spot, rate: int) -> Iterator[Sound]:
             yield name, from_file(Path(name), rate)
 
 
-def _tell(name: str, event: Event, as_json: bool) -> None:
+def _tell(name: str, event: Event, asked: frozenset[str], as_json: bool) -> bool:
+    """Print an event, as it happens, where its word is asked for; whether it was."""
+    if event.word not in asked:
+        return False
     line = {"audio": name, "time": round(event.time, 3), "word": event.word, "score": round(event.score, 4)}
     text = json.dumps(line, ensure_ascii=False) if as_json else "\t".join(map(str, line.values()))
     print(text, flush=True)
+    return True
 
 
 def _judge(words: Console, events: int, hours: float, claim: float | None) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from speechtransfer import catalogue
 from speechtransfer.baseline import Baseline
-from speechtransfer.continuing import begun_at, refuse_other_run
+from speechtransfer.continuing import begun_at, refuse_other_run, with_its_baseline
 from speechtransfer.corpora import detect
 from speechtransfer.corpora.prose import Prose
 from speechtransfer.defaults import defaults
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _ALL = "all"
 #: Words, and clips of each, in a batch of a loss that compares clips, where nothing else is said.
 _EPISODE = (10, 4)
-#: Of a recipe, what adapt's command line says otherwise than by --set.
+#: Of a recipe, what the command line of adapt and of plan DATA says otherwise than by --set.
 _OPTIONS = {"data": "DATA", "task": "--task", "source": "--source", "source_language": "--source-language"}
 #: Notes on a test whose speakers may have been heard before; and seconds of speech of which a fifth is a small test.
 _SEEN, _LITTLE = {"speaker-dependent", "recording-dependent"}, 7200.0
@@ -64,7 +64,8 @@ def _overridden(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     """A recipe with --set's fields; steps are a budget instead of the recipe's own."""
     if any(assignment.startswith("settings.steps=") for assignment in assignments):
         recipe = replace(recipe, settings=replace(recipe.settings, epochs=None, minutes=None))
-    return override(recipe, assignments)
+    # What the others mean depends on the loss, wherever it stands.
+    return override(recipe, sorted(assignments, key=lambda one: not one.startswith("keywords.loss=")))
 
 
 def _refuse_settings_of_options(assignments: Sequence[str]) -> None:
@@ -122,8 +123,10 @@ def adapt(console: Console, request: Adapt) -> int:
         amount: request.out if len(request.amounts) == 1 else request.out / _folder(amount, base.task)
         for amount in request.amounts
     }
-    recipes = {amount: _comparing(_with_flags(_part(base, amount), flags, len(outs)), flags.set) for amount in outs}
+    recipes = {}
     for amount, out in outs.items():
+        part = with_its_baseline(_part(base, amount), out, flags.resume)
+        recipes[amount] = _comparing(_with_flags(part, flags, len(outs)), flags.set)
         refuse_other_run(recipes[amount], out, flags.resume)
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
@@ -271,6 +274,7 @@ def plan(console: Console, request: Plan) -> int:
     if catalogue.is_recipe(request.target):
         _, recipes = catalogue.find(request.target)
     else:
+        _refuse_settings_of_options(request.set)
         source = request.source or DEFAULT_SOURCE
         family = load_encoder(source, request.source_language).family
         usual = defaults(request.target, source, family, request.language, request.task)
@@ -328,7 +332,7 @@ def run_recipe(console: Console, request: Run) -> int:
             continue
         if flags.baseline and not recipe.scratch.folds:
             recipe = replace(recipe, scratch=replace(recipe.scratch, folds=1))
-        changed = _with_flags(recipe, flags, len(chosen))
+        changed = _with_flags(with_its_baseline(recipe, out, flags.resume), flags, len(chosen))
 
         begun = begun_at(out, commit)
 

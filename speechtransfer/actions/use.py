@@ -21,7 +21,7 @@ from speechtransfer.embedding import embed as write_features
 from speechtransfer.errors import AudioError
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
-from speechtransfer.manifest import RESERVED, UNKNOWN, Manifest, Utterance
+from speechtransfer.manifest import UNKNOWN, Manifest, Utterance
 from speechtransfer.model import Model
 from speechtransfer.objectives.contract import Prediction, Spots
 from speechtransfer.offers import find_run
@@ -45,8 +45,8 @@ def score(console: Console, request: Score) -> int:
     if "test" in manifest.splits:
         lost = tuple(row for row in manifest.ledger if row.split == "test")
         manifest = Manifest(manifest.split("test").rows, lost)
-    if isinstance(model.objective, Spots) and UNKNOWN in model.objective.labels:
-        manifest = _of_words(console, manifest, model.objective.words)
+    if isinstance(model.objective, Spots):
+        manifest = _of_labels(console, manifest, model.objective.labels)
     contract = model.objective.contract or TextContract()
     rows = require(examine(manifest, recordings, contract, model.objective.field))
     predictions = predict(model, rows, recordings)
@@ -62,13 +62,14 @@ def score(console: Console, request: Score) -> int:
     return 0
 
 
-def _of_words(console: Console, manifest: Manifest, words: Sequence[str]) -> Manifest:
-    """Rows of other words as ``_unknown_``, which the spotter has learnt that they are, and how many are so taken."""
-    strange = [row.label for row in manifest if row.label not in (*words, *RESERVED, None)]
+def _of_labels(console: Console, manifest: Manifest, labels: Sequence[str]) -> Manifest:
+    """Rows of other words as ``_unknown_``, where the spotter has learnt that; how many are so taken is said."""
+    renamed = others_unknown(manifest, labels)
+    strange = [row.label for row, now in zip(manifest, renamed, strict=True) if row.label != now.label]
     if strange:
         kinds = ", ".join(sorted({str(label) for label in strange}))
         console.print(escape(f"{len(strange)} utterances are of no word of the run's and count as {UNKNOWN}: {kinds}"))
-    return others_unknown(manifest, words)
+    return renamed
 
 
 def transcribe(request: Transcribe) -> int:
