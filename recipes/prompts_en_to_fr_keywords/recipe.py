@@ -7,14 +7,12 @@ Expected: accuracy 94.2% [92.0, 96.1] of 268 from one recording of each word (wh
 five; by the recordings themselves 98.6% [97.7, 99.4] from one (match-1clip).
 """
 
-from dataclasses import replace
-
-from speechtransfer.catalogue import find
+from speechtransfer.catalogue import find, of_language
 
 #: Five letters or more, said at least twelve times.
 WORDS = ("conférence", "votre", "veuillez", "dièse", "numéro", "message", "cette", "appuyez", "maintenant", "nouveau")
 
 RECIPES = {
-    variant: replace(recipe, name="prompts_en_to_fr_keywords", data=("runs/prompts_words/fr",), language="fra")
+    variant: of_language(recipe, "prompts_en_to_fr_keywords", "runs/prompts_words/fr", "fra")
     for variant, recipe in find("prompts_en_to_es_keywords")[1].items()
 }

@@ -7,9 +7,7 @@ Expected: accuracy 98.5% [97.6, 99.3] of 217 from one recording of each word, an
 five or ten (whisper-1clip to whisper-10clips), or from one by match-1clip.
 """
 
-from dataclasses import replace
-
-from speechtransfer.catalogue import find
+from speechtransfer.catalogue import find, of_language
 
 #: Five letters or more, said at least twelve times.
 WORDS = (
@@ -26,6 +24,6 @@ WORDS = (
 )
 
 RECIPES = {
-    variant: replace(recipe, name="prompts_en_to_it_keywords", data=("runs/prompts_words/it",), language="ita")
+    variant: of_language(recipe, "prompts_en_to_it_keywords", "runs/prompts_words/it", "ita")
     for variant, recipe in find("prompts_en_to_es_keywords")[1].items()
 }

@@ -7,14 +7,12 @@ Expected: accuracy 100.0% [99.5, 100.0] of 172 from five recordings of each word
 100.0% [99.5, 100.0] from one by match-1clip.
 """
 
-from dataclasses import replace
-
-from speechtransfer.catalogue import find
+from speechtransfer.catalogue import find, of_language
 
 #: Five letters or more, said at least twelve times.
 WORDS = ("нажмите", "номер", "введите", "сообщение", "конференция", "решетку", "пожалуйста", "пароль")
 
 RECIPES = {
-    variant: replace(recipe, name="prompts_en_to_ru_keywords", data=("runs/prompts_words/ru",), language="rus")
+    variant: of_language(recipe, "prompts_en_to_ru_keywords", "runs/prompts_words/ru", "rus")
     for variant, recipe in find("prompts_en_to_es_keywords")[1].items()
 }
