@@ -55,14 +55,15 @@ def enrol(console: Console, request: Enrol) -> int:
         raise SettingsError(f"{request.out}: is there already. Choose another --out; nothing was changed.")
     if request.out is not None and request.out.resolve().is_relative_to(request.run.resolve()):
         raise SettingsError(f"{request.out}: lies in the run that is copied. Choose another --out.")
-    embedded = _embedded(model, request.audio)
+    recordings = Recordings(model.encoder.sample_rate)
+    embedded = _embedded(model, request.audio, recordings)
     new = old.enrolled(word, embedded)
     model.objective = new
     card = model.encoder.card
     model.encoder.card = replace(card, audio=card.audio.union(map(content_hash, request.audio)))
     _write(model, request.run, request.out)
     _tell(console, request.audio, word, new, embedded)
-    _warn_of_length(console, word, new.acceptance.window, request.audio, model.encoder.sample_rate)
+    _warn_of_length(console, word, new.acceptance.window, request.audio, recordings)
     console.print(f"{request.out or request.run}: {len(new.labels)} words, {escape(word)} from {len(embedded)} clips")
     return 0
 
@@ -78,13 +79,12 @@ def _allowed(word: str, known: Sequence[str], again: bool) -> str:
     return name
 
 
-def _embedded(model: Model, audio: Sequence[Path]) -> list[Tensor]:
+def _embedded(model: Model, audio: Sequence[Path], recordings: Recordings) -> list[Tensor]:
     """What is compared of each of N sound files, in order.
 
     Raises:
         DataError: one is unusable, or the same sound is there twice.
     """
-    recordings = Recordings(model.encoder.sample_rate)
     rows = [Utterance(path.resolve()) for path in audio]
     sounds: dict[str, Path] = {}
     for path, row in zip(audio, rows, strict=True):
@@ -125,9 +125,11 @@ def _tell(console: Console, audio: Sequence[Path], word: str, objective: Nearest
         console.print(escape(f"{path}: {mine:.2f} from {word}, {other:.2f} from {name}{warning}"))
 
 
-def _warn_of_length(console: Console, word: str, window: float | None, audio: Sequence[Path], rate: int) -> None:
+def _warn_of_length(
+    console: Console, word: str, window: float | None, audio: Sequence[Path], recordings: Recordings
+) -> None:
     """A stream is scored by windows that hold the words of training; what is longer is never whole in one."""
-    recordings = Recordings(rate)
+    rate = recordings.sample_rate
     spans = [speech_span(recordings(Utterance(path.resolve())), rate) for path in audio]
     usual = float(np.median([last - first for first, last in spans])) / rate
     if window is not None and usual > window:

@@ -132,8 +132,6 @@ def adapt(console: Console, request: Adapt) -> int:
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     if request.cross_validate and corpus.manifest.splits:
         raise SettingsError(f"{request.data}: its rows name their own splits. Leave out --cross-validate.")
-    for recipe in recipes.values():  # an amount that there is not is refused before hours of training on the others
-        fold_task(recipe, corpus, 0)
     _say_corpus(console, corpus, first)
     _say_contract(console, corpus.contract)
     if request.texts:
@@ -146,6 +144,10 @@ def adapt(console: Console, request: Adapt) -> int:
         )
     if flags.minutes is not None:
         recipes = _share(recipes, flags.minutes, corpus)
+    elif len(recipes) > 1:
+        # An amount that there is not is refused before hours of training on the others, as sharing does too.
+        for recipe in recipes.values():
+            fold_task(recipe, corpus, 0)
     outcomes = {}
     for amount, out in outs.items():
         unit = "recordings of each word of" if base.task == "keywords" else "minutes of"
