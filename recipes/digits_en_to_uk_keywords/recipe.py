@@ -62,6 +62,8 @@ ROOMS = replace(
         VOICES.settings, batches=replace(VOICES.settings.batches, surroundings=Surroundings(noise=0.5, room=0.3))
     ),
 )
+#: The same from the source of nine languages that has planes too (`recipes/source_compact`, variant `planes`).
+PLANES_TAUGHT = replace(VOICES, source="runs/source_compact/planes")
 #: From nothing, on five recordings of each word, drawn anew four times on each of five folds.
 SCRATCH = replace(
     COMPACT,
@@ -71,6 +73,8 @@ SCRATCH = replace(
     settings=replace(COMPACT.settings, epochs=None, steps=200),
     scratch=Scratch(folds=0),
 )
+#: The same by what is best from nothing with all recordings.
+PLANES_SCRATCH = replace(VOICES, train_clips=5, draws=4, settings=replace(VOICES.settings, epochs=None, steps=200))
 
 
 def few(recipe: Recipe, clips: int, cut: str) -> Recipe:
@@ -108,8 +112,10 @@ RECIPES = {
     "compact-planes": PLANES,
     "compact-planes-voices": VOICES,
     "compact-planes-rooms": ROOMS,
+    "planes-taught": PLANES_TAUGHT,
     "many": MANY,
     "scratch-5clips": SCRATCH,
+    **{f"scratch-planes-{clips}clips": replace(PLANES_SCRATCH, train_clips=clips) for clips in (1, 2, 5, 10)},
     **{f"compact-{clips}clips": few(COMPACT, clips, "layer1") for clips in (1, 2, 5, 10)},
     **{f"taught-{clips}clips": few(TAUGHT, clips, "layer1") for clips in (1, 2, 5, 10)},
     **{f"many-{clips}clips": few(MANY, clips, "layer2") for clips in (1, 2, 5, 10)},
