@@ -50,7 +50,7 @@ CONFORMER = replace(
     transfer=replace(WHISPER.transfer, cut="layer1"),
 )
 SMALL = find("digits_en_to_uk_keywords")[1]["scratch-planes-5clips"]
-#: From nothing: the network that is best so where recordings are few and all, at its own rate.
+#: From nothing: the network that is best so with few recordings and with all, at its own rate and length.
 SCRATCH = replace(
     WHISPER,
     source=SMALL.source,
