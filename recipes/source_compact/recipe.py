@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from speechtransfer.catalogue import find
 from speechtransfer.recipe import Distillation
-from speechtransfer.schedule import MaskSettings
 
 TAUGHT = find("source_many")[1]["default"]
 RECIPE = replace(
@@ -20,11 +19,3 @@ RECIPE = replace(
     distillation=Distillation("openai/whisper-tiny.en", block="layer2"),
     settings=replace(TAUGHT.settings, epochs=20, lr=3e-3, evaluations=5),
 )
-#: With convolutions over time and bands before all others, and masks of at most eight of its forty bands: what was
-#: worth most from nothing (`digits_en_to_uk_keywords`).
-PLANES = replace(
-    RECIPE,
-    source="random:compact,planes=16",
-    settings=replace(RECIPE.settings, masks=MaskSettings(freq_width=8)),
-)
-RECIPES = {"default": RECIPE, "planes": PLANES}
