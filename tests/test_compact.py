@@ -75,29 +75,6 @@ def test_a_stream_gives_the_frames_of_the_whole(seed: int, planes: int) -> None:
 
 
 @torch.inference_mode()
-def test_a_tail_is_silence_after_the_end_of_each_recording() -> None:
-    plain = with_planes(3)
-    encoder = Compact.from_settings({**plain.settings(), "tail": 30}, CARD).eval()
-    encoder.load_state_dict(plain.state_dict())
-    waves, lengths = sound(2 * SECOND).view(2, SECOND), torch.tensor([SECOND, 4321])
-    ended = torch.zeros(2, SECOND + 30 * 160)
-    for row, length in enumerate(lengths.tolist()):
-        ended[row, :length] = waves[row, :length]
-    # What lies beyond a recording's length is none of its sound, so the second row's is silence all the same.
-    found, expected = encoder(waves, lengths), plain(ended, lengths + 30 * 160)
-    assert found.lengths.tolist() == expected.lengths.tolist() == encoder.frame_lengths(lengths).tolist()
-    torch.testing.assert_close(found.values, expected.values, rtol=0, atol=1e-5)
-    alone = encoder(waves[1:, :4321], lengths[1:])
-    torch.testing.assert_close(found.values[1, : int(found.lengths[1])], alone.values[0], rtol=0, atol=1e-5)
-
-    stream = encoder.stream()
-    parts = [stream.push(waves[0, :7001]), stream.push(waves[0, 7001:]), stream.finish()]
-    assert parts[-1].values.shape[1] >= 7
-    torch.testing.assert_close(torch.cat([part.values for part in parts], 1), found.values[:1], rtol=0, atol=1e-5)
-    assert plain.stream().finish().values.shape[1] == 0
-
-
-@torch.inference_mode()
 def test_a_stream_of_full_size_takes_single_hops_and_the_whole_at_once() -> None:
     torch.manual_seed(0)
     encoder, wave = Compact().eval(), sound(2 * SECOND + 5)
@@ -159,7 +136,6 @@ def test_it_is_as_small_as_it_says() -> None:
         "channels": [24, 36, 48, 72],
         "strides": [2, 2, 1],
         "planes": 0,
-        "tail": 0,
     }
     assert sum(value.numel() for value in encoder.parameters()) == 143_892
     assert sum(4 * value.numel() for value in encoder.state_dict().values()) < 1_000_000
@@ -219,5 +195,3 @@ def test_sizes_that_cannot_be_built_are_refused() -> None:
     for values in ({"planes": -1}, {"planes": 2, "bands": 9}):
         with pytest.raises(SettingsError, match="zero or more, and over at least 10 bands"):
             Compact(**values)
-    with pytest.raises(SettingsError, match="tail=-1: zero frames or more"):
-        Compact(tail=-1)

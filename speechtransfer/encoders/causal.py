@@ -19,8 +19,6 @@ class CausalEncoder(Encoder):
     """An encoder of which no frame depends on later sound (beyond its own window)."""
 
     causal = True
-    #: Samples of silence that it hears after the end of a recording.
-    silence = 0
 
     @abstractmethod
     def step(self, name: str, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -76,8 +74,3 @@ class Stream:
         for name in self._encoder.blocks:
             x, self._states[name] = self._encoder.step(name, x, self._states[name])
         return Frames(x, torch.tensor([x.shape[1]], device=x.device), self._encoder.period)
-
-    def finish(self) -> Frames:
-        """The frames (1, T, D) of the silence that the encoder hears after the end of a recording; none of most."""
-        device = next(self._encoder.parameters()).device
-        return self.push(torch.zeros(self._encoder.silence, device=device))

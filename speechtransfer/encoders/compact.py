@@ -15,7 +15,6 @@ from speechtransfer.encoders.contract import SourceCard, Support, zero_beyond
 from speechtransfer.encoders.filterbanks import MEL_DEVIATION, MEL_MEAN, FlooredMel
 from speechtransfer.errors import SettingsError
 from speechtransfer.features import Cmvn
-from speechtransfer.frames import length_mask
 
 _STEM_KERNEL = 3
 #: Fewer are nothing after two convolutions of three, each halved.
@@ -96,8 +95,6 @@ class Compact(CausalEncoder):
         strides: of each block over time; at most ``kernel``.
         planes: channels of the first of two convolutions over time and bands before all others, the second has
             twice as many; 0 is none of them, as in the paper.
-        tail: frames of log-mel of silence that it hears after the end of a recording. Each frame hears what was
-            before it: of a word that was cut tightly, few others have heard the whole.
         card: where it comes from.
 
     Raises:
@@ -122,7 +119,6 @@ class Compact(CausalEncoder):
         kernel: int = 9,
         strides: tuple[int, ...] = (2, 2, 1),
         planes: int = 0,
-        tail: int = 0,
         card: SourceCard | None = None,
     ) -> None:
         super().__init__(card or SourceCard("compact with random weights"))
@@ -133,11 +129,8 @@ class Compact(CausalEncoder):
             )
         if planes < 0 or (planes and bands < _LEAST_BANDS):
             raise SettingsError(f"compact: {planes=}: zero or more, and over at least {_LEAST_BANDS} bands.")
-        if tail < 0:
-            raise SettingsError(f"compact: {tail=}: zero frames or more.")
         self.channels, self.kernel, self.strides = channels, kernel, strides
         self.mel = FlooredMel(bands, centred=False)
-        self.silence = tail * self.mel.hop
         self.cmvn = Cmvn(bands)
         self.cmvn.mean.fill_(MEL_MEAN)
         self.cmvn.std.fill_(MEL_DEVIATION)
@@ -163,12 +156,11 @@ class Compact(CausalEncoder):
         left = len(self.layers)
         sizes = {"channels": list(self.channels[: left + 1]), "strides": list(self.strides[:left])}
         planes = self.planes.first.out_channels if self.planes else 0
-        tail = self.silence // self.mel.hop
-        return {"bands": self.mel.width, "kernel": self.kernel, **sizes, "planes": planes, "tail": tail}
+        return {"bands": self.mel.width, "kernel": self.kernel, **sizes, "planes": planes}
 
     def frame_lengths(self, samples: Tensor) -> Tensor:
-        """Frames of (B,) samples and of the silence after them: log-mel frames over each stride, rounded up."""
-        frames = self.mel.frame_count(samples + self.silence)
+        """Frames of (B,) samples: log-mel frames over each stride, rounded up."""
+        frames = self.mel.frame_count(samples)
         for stride in self.strides[: len(self.layers)]:
             frames = (frames + stride - 1) // stride
         return frames
@@ -189,9 +181,6 @@ class Compact(CausalEncoder):
 
     def _block(self, name: str, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if name == "frontend":
-            if self.silence:
-                heard = x.masked_fill(~length_mask(lengths, x.shape[1]), 0.0)
-                x, lengths = functional.pad(heard, (0, self.silence)), lengths + self.silence
             features, lengths = self.mel(x, lengths)
             features = zero_beyond(self._augmented(self.cmvn(features, lengths), lengths), lengths)
             return self._stem(features, ())[0], lengths

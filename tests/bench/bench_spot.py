@@ -15,7 +15,7 @@ from speechtransfer.sources import load_encoder
 from speechtransfer.stream import Spotter
 
 SECONDS, RATE, PIECE = 60, 16_000, 0.1
-SOURCES = ("random:dnn", "random:compact", "random:compact,planes=16,tail=25", "random:conformer")
+SOURCES = ("random:dnn", "random:compact", "random:compact,planes=16", "random:conformer")
 
 
 def share_of_real_time(work: Callable[[], object]) -> float:
@@ -33,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     wave = (0.1 * np.random.default_rng(0).standard_normal(SECONDS * RATE)).astype(np.float32)
     pieces = np.split(wave, round(SECONDS / PIECE))
-    print(f"{'encoder':34}{'live':>8}{'file':>8}{'encoded once':>14}{'file/once':>11}")
+    print(f"{'encoder':26}{'live':>8}{'file':>8}{'encoded once':>14}{'file/once':>11}")
     for source in SOURCES:
         encoder = load_encoder(source)
         objective = Classify(("no", "yes"), acceptance=Acceptance({"no": 0.5, "yes": 0.5}, window=1.5))
@@ -54,7 +54,7 @@ def main() -> None:
 
         shares = [share_of_real_time(work) for work in (live, whole, once)]
         cells = "".join(f"{share:>{width}.1%}" for share, width in zip(shares, (8, 8, 14), strict=True))
-        print(f"{source:34}{cells}{shares[1] / shares[2]:>11.1f}", flush=True)
+        print(f"{source:26}{cells}{shares[1] / shares[2]:>11.1f}", flush=True)
 
 
 if __name__ == "__main__":
