@@ -32,7 +32,7 @@ DNN = Recipe(
     speaker_pattern=r"/(\w+)\.mp3$",
     scratch=Scratch(rates=(3e-4, 1e-3, 3e-3), search=0.5, factor=2.0, folds=5),
 )
-CNN = replace(DNN, source="runs/digits_en_cnn", family="cnn", scratch=replace(DNN.scratch, folds=1))
+CNN = replace(DNN, source="runs/digits_en_cnn", family="cnn")
 COMPACT = replace(DNN, source="runs/source_digits_en/compact", family="compact")
 #: The same small network from nine languages and under Whisper tiny.en (`recipes/source_compact`), trained for as long
 #: and at the same rate as what was best from nothing.
@@ -90,7 +90,7 @@ def few(recipe: Recipe, clips: int, cut: str) -> Recipe:
     )
 
 
-MANY = replace(DNN, source="many", family="conformer", scratch=replace(DNN.scratch, folds=1))
+MANY = replace(DNN, source="many", family="conformer")
 
 
 def matched(recipe: Recipe, clips: int, metric: str) -> Recipe:
