@@ -14,6 +14,7 @@ from rich.console import Console
 import speechtransfer
 from speechtransfer.align_verb import Align
 from speechtransfer.errors import SpeechTransferError
+from speechtransfer.finished_verbs import Compare, Report
 from speechtransfer.keyword_verbs import Enrol, Mine, Spot
 from speechtransfer.overrides import gathered
 
@@ -242,27 +243,13 @@ class Sources:
         return sources(console)
 
 
-@dataclass(frozen=True)
-class Report:
-    """Write the HTML report of a run folder again."""
-
-    run: Annotated[Path, POSITIONAL]
-    """The run folder."""
-
-    def __call__(self, console: Console) -> int:
-        """Print where it lies."""
-        from speechtransfer.report import write_report
-
-        console.print(str(write_report(self.run)))
-        return 0
-
-
 VERBS: dict[str, Callable[..., Callable[[Console], int]]] = {
     "check": Check,
     "plan": Plan,
     "adapt": Adapt,
     "run": Run,
     "score": Score,
+    "compare": Compare,
     "transcribe": Transcribe,
     "spot": Spot,
     "enrol": Enrol,

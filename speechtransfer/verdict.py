@@ -56,6 +56,7 @@ def judge(
     metric: str = "cer",
     against: str = "from scratch",
     seed: int = 0,
+    claims: tuple[str, str] = ("Transfer helps", "Transfer hurts"),
 ) -> Verdict:
     """Compare two systems on the utterances that both were tested on.
 
@@ -65,6 +66,7 @@ def judge(
         metric: ``cer``, ``wer``, ``per``, ``accuracy`` (judged as an error rate) or ``mae``.
         against: how the sentence calls the baseline.
         seed: the bootstrap's.
+        claims: how the sentence begins where fewer errors can be claimed, and where more.
 
     Raises:
         DataError: the two were not tested on the same utterances with the same references.
@@ -83,7 +85,7 @@ def judge(
     rate_a, rate_b = (float(errors.mean(0).sum() / counts.sum()) for errors in (errors_a, errors_b))
     name, units = _NAMES[metric]
     form = ".3g" if metric in GRADED else ".1%"
-    text = _sentence(difference, f"{name} {rate_b:{form}} against {rate_a:{form}} {against}", units, metric)
+    text = _sentence(difference, f"{name} {rate_b:{form}} against {rate_a:{form}} {against}", units, metric, claims)
     notes = dict.fromkeys(note for run in (*runs_b, *runs_a) for note in run.notes)
     return Verdict(" ".join([text, *(f"Note: {note}." for note in notes)]), difference, metric)
 
@@ -114,7 +116,7 @@ def _counted(run: Scores, rows: dict[str, Row], metric: str) -> ErrorCounts:
     )
 
 
-def _sentence(difference: Difference, figures: str, units: str, metric: str) -> str:
+def _sentence(difference: Difference, figures: str, units: str, metric: str, claims: tuple[str, str]) -> str:
     ends = difference.value, difference.low, difference.high
     plain = metric in GRADED
     value, low, high = (f"{one:+.3g}" if plain else f"{100 * one:+.1f}" for one in ends)
@@ -125,7 +127,7 @@ def _sentence(difference: Difference, figures: str, units: str, metric: str) -> 
         relative = ""
         if difference.relative is not None:
             relative = f", {abs(difference.relative.value):.1%} relative {'lower' if helps else 'higher'}"
-        return f"Transfer {'helps' if helps else 'hurts'}: {figures}{relative} {interval}"
+        return f"{claims[not helps]}: {figures}{relative} {interval}"
     text = f"No difference can be claimed: {figures} {interval}"
     if difference.groups < FEWEST_GROUPS:
         text += (

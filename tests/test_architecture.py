@@ -39,10 +39,10 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("trial", "verdict"),
     ),
     7: (
-        *("baseline", "catalogue", "continuing", "defaults", "pooling", "recipe", "recognition", "spotting"),
-        "tasks",
+        *("baseline", "catalogue", "comparison", "continuing", "defaults", "pooling", "recipe", "recognition"),
+        *("spotting", "tasks"),
     ),
-    8: ("__init__", "__main__", "actions", "align_verb", "cli", "keyword_verbs"),
+    8: ("__init__", "__main__", "actions", "align_verb", "cli", "finished_verbs", "keyword_verbs"),
 }
 #: Imports within a layer, each for a reason; all others are refused.
 WITHIN_A_LAYER = {
@@ -93,6 +93,7 @@ WITHIN_A_LAYER = {
     ("recipe", "continuing"): "a run continues itself alone",
     ("continuing", "baseline"): "a run keeps the baseline that it was judged by",
     ("recipe", "pooling"): "a recipe pools its folds",
+    ("comparison", "pooling"): "runs of several folds are compared as they were pooled",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
     ("recipe", "spotting"): "a recipe has a spotter's settings",
     ("defaults", "spotting"): "they are a recipe",
@@ -104,6 +105,8 @@ WITHIN_A_LAYER = {
     ("cli", "actions.use"): "a verb calls what it does",
     ("align_verb", "actions.align"): "a verb calls what it does",
     ("cli", "align_verb"): "a verb in a file of its own, for its length",
+    ("cli", "finished_verbs"): "verbs in a file of their own, for their length",
+    ("finished_verbs", "actions.compare"): "a verb calls what it does",
     ("cli", "keyword_verbs"): "verbs in a file of their own, for their length",
     ("keyword_verbs", "actions.enrol"): "a verb calls what it does",
     ("keyword_verbs", "actions.spot"): "a verb calls what it does",
@@ -162,6 +165,7 @@ WITHIN_A_LAYER = {
 #: Names for the type checker alone, which no run ever imports.
 FOR_TYPES_ALONE = {
     ("actions.align", "align_verb"): "an action takes its verb's dataclass",
+    ("actions.compare", "finished_verbs"): "an action takes its verb's dataclass",
     ("actions.mine", "keyword_verbs"): "an action takes its verb's dataclass",
     ("actions.check", "cli"): "an action takes its verb's dataclass",
     ("actions.train", "cli"): "an action takes its verb's dataclass",
@@ -192,7 +196,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
     "pytorch_metric_learning": ("objectives",),
-    "tyro": ("align_verb", "cli", "keyword_verbs"),
+    "tyro": ("align_verb", "cli", "finished_verbs", "keyword_verbs"),
     "num2words": ("numerals",),
     "tokenizers": ("units",),
 }

@@ -1,0 +1,155 @@
+"""Finished runs held against others: the folds that they share, seeds and draws, and what cannot be compared."""
+
+import json
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from speechtransfer.cli import main
+from speechtransfer.comparison import compare
+from speechtransfer.errors import DataError, SourceError
+from speechtransfer.score import Transcription, score_labels, score_transcriptions
+from speechtransfer.verdict import judge
+
+SAID = "абвг дежзи"
+
+
+def heard(wrong, fold=0, count=36):
+    """One utterance in each of ``count`` prompts of a fold; utterance i has ``wrong(i)`` of its characters wrong."""
+    return [
+        Transcription(f"f{fold}u{i}", SAID, "х" * wrong(i) + SAID[wrong(i) :], f"f{fold}p{i}") for i in range(count)
+    ]
+
+
+def write(folder, rows, kind="ctc", name="test"):
+    """A finished run folder as far as figures go; a further test set where it is there already."""
+    scores = (score_transcriptions if kind == "ctc" else score_labels)(rows)
+    facts = {"task": kind, "manifest": {"test": folder.name}}
+    facts |= dict.fromkeys(("seconds", "whole_seconds", "not_learnable", "audio_seconds"), 1)
+    facts |= {"peak_memory_mb": 1, "padding_waste": 0.0}
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    metrics = folder / "metrics.json"
+    facts |= json.loads(metrics.read_text()) if metrics.exists() else {}
+    metrics.write_text(json.dumps(facts | {name: scores.as_dict()}))
+    lines = [json.dumps(vars(row) | {"scores": None, "accepted": None}) for row in rows]
+    (folder / "predictions" / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def of_folds(folder, wrong, folds, shift=0):
+    """A run of several folds (or draws of them); its top is of no interest to a comparison."""
+    for number, fold in enumerate(folds):
+        write(folder / "folds" / str(number), heard(lambda i, n=number: wrong(i + shift * n), fold))
+    return folder
+
+
+def few(i):
+    return i % 3
+
+
+def many(i):
+    return 3 + i % 4
+
+
+def judged(ours, theirs, **words):
+    return judge(
+        [score_transcriptions(rows) for rows in ours], [score_transcriptions(rows) for rows in theirs], **words
+    )
+
+
+def test_two_plain_runs_are_judged_in_their_own_names(tmp_path):
+    good, bad = write(tmp_path / "good", heard(few)), write(tmp_path / "bad", heard(many))
+    found = compare([good], [bad])
+    assert (found.folds, found.all_folds, [*found.verdicts]) == (1, 1, ["test"])
+    verdict, oracle = found.verdicts["test"], judged([heard(few)], [heard(many)])
+    assert verdict.difference == oracle.difference
+    figures = oracle.text.removeprefix("Transfer helps: ").replace("from scratch", f"of {bad}")
+    assert verdict.text == f"Better: {figures}"
+    assert compare([bad], [good]).verdicts["test"].text.startswith("Worse: CER 45.0% against 10.0% of ")
+    assert compare([good], [good]).verdicts["test"].text.startswith("No difference can be claimed: ")
+
+
+def test_folds_are_pooled_and_matched_by_what_they_test_not_by_their_numbers(tmp_path):
+    three = of_folds(tmp_path / "three", few, [0, 1, 2], shift=1)
+    turned = of_folds(tmp_path / "turned", many, [2, 0, 1])
+    oracle = judged(
+        [[*chain(*(heard(lambda i, n=n: few(i + n), n) for n in range(3)))]],
+        [[*chain(*(heard(many, n) for n in range(3)))]],
+    )
+    found = compare([three], [turned])
+    assert (found.folds, found.all_folds) == (3, 3)
+    assert found.verdicts["test"].difference == oracle.difference
+
+
+def test_only_folds_that_all_have_are_compared(tmp_path):
+    three = of_folds(tmp_path / "three", few, [0, 1, 2], shift=1)
+    plain = write(tmp_path / "plain", heard(many, 1))
+    found = compare([three], [plain])
+    assert (found.folds, found.all_folds) == (1, 3)
+    oracle = judged([heard(lambda i: few(i + 1), 1)], [heard(many, 1)])
+    assert found.verdicts["test"].difference == oracle.difference
+    assert found.verdicts["test"].difference.count == 360
+
+
+def test_draws_and_seeds_are_averaged(tmp_path):
+    drawn = of_folds(tmp_path / "drawn", few, [0, 1, 0, 1], shift=1)
+    seeds = [of_folds(tmp_path / str(seed), many, [0, 1], shift=seed) for seed in (1, 2)]
+
+    def run(wrong, shifts):
+        return [*chain(*(heard(lambda i, s=s: wrong(i + s), fold) for fold, s in enumerate(shifts)))]
+
+    oracle = judged([run(few, (0, 1)), run(few, (2, 3))], [run(many, (0, 1)), run(many, (0, 2))])
+    found = compare([drawn], seeds).verdicts["test"].difference
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (oracle.difference.value, oracle.difference.low, oracle.difference.high)
+    )
+
+
+def test_a_baseline_in_a_run_folder_and_further_tests_are_compared_too(tmp_path):
+    run = write(tmp_path / "run", heard(few))
+    write(run, heard(few, 7), name="other_voice")
+    scratch = write(run / "baselines" / "scratch", heard(many))
+    assert [*compare([run], [scratch]).verdicts] == ["test"]
+    write(scratch, heard(many, 7), name="other_voice")
+    assert sorted(compare([run], [scratch]).verdicts) == ["other_voice", "test"]
+
+
+def test_the_metric_is_the_tasks_own_or_the_one_that_is_asked_for(tmp_path):
+    good, bad = write(tmp_path / "good", heard(few)), write(tmp_path / "bad", heard(many))
+    words = compare([good], [bad], "wer").verdicts["test"]
+    assert words.metric == "wer"
+    assert words.difference == judged([heard(few)], [heard(many)], metric="wer").difference
+    spots = write(tmp_path / "spots", heard(few), "keywords")
+    assert compare([spots], [spots]).verdicts["test"].metric == "accuracy"
+    with pytest.raises(DataError, match=r"test: not all of .* have 'accuracy'\. Compare runs of one task"):
+        compare([spots], [good])
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path):
+    good = write(tmp_path / "good", heard(few))
+    with pytest.raises(DataError, match=r"were tested on other utterances\. Compare runs of the same data"):
+        compare([good], [write(tmp_path / "elsewhere", heard(few, 3))])
+    other = [Transcription(row.id, row.reference[1:], row.hypothesis, row.group) for row in heard(few)]
+    with pytest.raises(DataError, match="one text contract"):
+        compare([good], [write(tmp_path / "other", other)])
+    with pytest.raises(DataError, match="Name a run folder of each"):
+        compare([], [good])
+    with pytest.raises(SourceError, match="holds no finished run"):
+        compare([good], [tmp_path])
+    (good / "predictions" / "test.jsonl").unlink()
+    with pytest.raises(SourceError, match=r"has no predictions/test\.jsonl"):
+        compare([good], [good])
+
+
+def test_the_command_says_which_folds_it_compares(tmp_path, capsys):
+    three, plain = of_folds(tmp_path / "three", few, [0, 1, 2]), write(tmp_path / "plain", heard(many, 1))
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", str(three), "--against", str(plain)])
+    told = capsys.readouterr().out.splitlines()
+    assert (ended.value.code, told[0]) == (0, "on the 1 of 3 folds that all of them were tested on")
+    assert told[1].startswith(f"test: Better: CER 10.0% against 45.0% of {plain}")
+    with pytest.raises(SystemExit) as refused:
+        main(["compare", str(three), "--against", str(Path(tmp_path / "nothing"))])
+    assert refused.value.code == 1
+    assert "nothing: holds no finished run" in capsys.readouterr().err
