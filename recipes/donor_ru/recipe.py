@@ -19,7 +19,6 @@ ENGLISH = Recipe(
     transfer=Transfer((Rule(r"encoder\..*"), Rule(r"objective\..*"))),
     settings=FitSettings(epochs=32, lr=1e-3, evaluations=5),
     train_minutes=4.0,
-    run_folds=(0, 1, 2),
     # The donors are compared with one another; what scratch gives is in the default source's recipe.
     scratch=Scratch(folds=0),
     language_model=6,
