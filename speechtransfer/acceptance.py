@@ -18,6 +18,8 @@ Rejection = Literal["probability", "energy"]
 _TEMPERATURES = torch.logspace(0, 1, 101, dtype=torch.float64)
 #: Share of dev's words that a window holds, and the seconds below which it holds none.
 _HELD, _SHORTEST_WINDOW = 0.95, 0.5
+#: A word has a threshold of its own where so many of dev's other recordings may reach it: with fewer it is chance.
+_REACHING = 10
 #: Probabilities are kept this far from 0 and 1 where their logarithms are compared.
 _LEAST = 1e-6
 
@@ -81,18 +83,24 @@ class Acceptance:
         return (logits / self.temperature).softmax(-1)[:, columns]
 
     def chosen(
-        self, scores: Tensor, said: Sequence[str | None], words: Sequence[str], seconds: Sequence[float]
+        self,
+        scores: Tensor,
+        said: Sequence[str | None],
+        words: Sequence[str],
+        seconds: Sequence[float],
+        alike: bool = False,
     ) -> Acceptance:
         """The same with a threshold for each word by dev's scores (N, words) and labels.
 
-        Where no window is given, it holds 95 of 100 of dev's words, of which ``seconds`` are the durations.
+        Where no window is given, it holds 95 of 100 of dev's words, of which ``seconds`` are the durations. For
+        ``alike`` see ``fit_acceptance``.
         """
         window = self.window
         spoken = [length for length, label in zip(seconds, said, strict=True) if label in words]
         if window is None and spoken:
             held = float(torch.quantile(torch.tensor(spoken, dtype=torch.float64), _HELD))
             window = max(_SHORTEST_WINDOW, math.ceil(10 * held) / 10)
-        return replace(self, thresholds=fit_acceptance(scores, said, words, self.rate), window=window)
+        return replace(self, thresholds=fit_acceptance(scores, said, words, self.rate, alike), window=window)
 
     def accepted(self, scores: Mapping[str, float]) -> tuple[str, ...]:
         """The words whose score reaches their threshold; without thresholds, none."""
@@ -130,7 +138,9 @@ def _log_odds(probability: float) -> float:
     return math.log(kept / (1 - kept))
 
 
-def fit_acceptance(scores: Tensor, said: Sequence[str | None], words: Sequence[str], rate: float) -> dict[str, float]:
+def fit_acceptance(
+    scores: Tensor, said: Sequence[str | None], words: Sequence[str], rate: float, alike: bool = False
+) -> dict[str, float]:
     """A threshold for each word, from dev's recordings of it and of everything else.
 
     Args:
@@ -138,13 +148,20 @@ def fit_acceptance(scores: Tensor, said: Sequence[str | None], words: Sequence[s
         said: the label of each, which may be no word.
         words: the columns.
         rate: as ``fit_threshold``.
+        alike: whether a score means the same of every word, as a calibrated probability does and a distance does not.
+            Then words with too few others share a threshold, fitted to the scores of all words together: what one
+            in a thousand would score cannot be seen on forty recordings.
     """
-    rows = scores.double().tolist()
-    return {
-        word: fit_threshold(
-            [row[column] for row, label in zip(rows, said, strict=True) if label == word],
-            [row[column] for row, label in zip(rows, said, strict=True) if label != word],
-            rate,
-        )
+    asked = {
+        word: [(row[column], label == word) for row, label in zip(scores.double().tolist(), said, strict=True)]
         for column, word in enumerate(words)
     }
+    others = {word: sum(not own for _, own in answers) for word, answers in asked.items()}
+    few = [word for word, count in others.items() if alike and rate * count < _REACHING]
+    shared = [answer for answers in asked.values() for answer in answers]
+    return {word: _fitted(shared if word in few else answers, rate) for word, answers in asked.items()}
+
+
+def _fitted(answers: Sequence[tuple[float, bool]], rate: float) -> float:
+    """``fit_threshold`` of scores, each with whether the word was said."""
+    return fit_threshold([score for score, own in answers if own], [score for score, own in answers if not own], rate)

@@ -55,6 +55,56 @@ def test_every_word_has_the_others_as_its_negatives() -> None:
     assert found["b"] == pytest.approx(fit_threshold([0.8], [0.3, 0.1], 0.0), abs=1e-6)
 
 
+def test_words_with_few_others_share_a_threshold() -> None:
+    scores = torch.tensor([[0.9, 0.3], [0.2, 0.8], [0.4, 0.1]])
+    found = fit_acceptance(scores, ["a", "b", "_unknown_"], ("a", "b"), 0.0, alike=True)
+    shared = fit_threshold([0.9, 0.8], [0.2, 0.4, 0.3, 0.1], 0.0)
+    assert found == {"a": pytest.approx(shared, abs=1e-6), "b": pytest.approx(shared, abs=1e-6)}
+
+
+@pytest.mark.parametrize(("others", "own"), [(99, False), (100, True)])
+def test_a_word_with_many_others_has_its_own(others: int, own: bool) -> None:
+    draw = torch.Generator().manual_seed(3)
+    # Of "b" there are some more others, so only "a" is at the border.
+    said = ["a"] * 60 + ["b"] * (others - 40) + ["_unknown_"] * 40
+    scores = torch.rand(len(said), 2, generator=draw, dtype=torch.float64)
+    found = fit_acceptance(scores, said, ("a", "b"), 0.1, alike=True)
+    columns = scores.T.tolist()
+    of = [
+        ([s for s, label in zip(column, said, strict=True) if (label == word) is positive])
+        for word, column in zip("ab", columns, strict=True)
+        for positive in (True, False)
+    ]
+    shared = fit_threshold(of[0] + of[2], of[1] + of[3], 0.1)
+    assert found["a"] == (fit_threshold(of[0], of[1], 0.1) if own else shared)
+    assert found["b"] == (fit_threshold(of[2], of[3], 0.1) if len(of[3]) >= 100 else shared)
+    assert fit_threshold(of[0], of[1], 0.1) != shared
+
+
+def test_what_is_shared_keeps_to_its_rate_on_other_recordings() -> None:
+    draw = torch.Generator().manual_seed(0)
+    words = tuple("abcdefghij")
+    said = [word for word in words for _ in range(5)]
+    rate, fresh = 0.01, torch.rand(100_000, generator=draw, dtype=torch.float64)
+
+    def reached(threshold: float) -> float:
+        return float((fresh >= threshold).double().mean())
+
+    # Whatever is said scores alike and evenly: the share that reaches a threshold is one less it.
+    scores = torch.rand(len(said), len(words), generator=draw, dtype=torch.float64)
+    (found,) = {reached(threshold) for threshold in fit_acceptance(scores, said, words, rate, alike=True).values()}
+    assert 0 < found <= rate * 1.5
+    alone = [
+        fit_threshold(
+            [score for score, label in zip(column, said, strict=True) if label == word],
+            [score for score, label in zip(column, said, strict=True) if label != word],
+            rate,
+        )
+        for word, column in zip(words, scores.T.tolist(), strict=True)
+    ]
+    assert max(map(reached, alone)) > 3 * rate
+
+
 def test_it_is_written_and_read() -> None:
     made = Acceptance({"a": 0.5}, 1.5, 0.8, 0.05)
     assert Acceptance(**json.loads(json.dumps(made.as_dict()))) == made

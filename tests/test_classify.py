@@ -207,6 +207,7 @@ def test_energies_take_the_place_of_probabilities_and_are_saved() -> None:
     told = objective.finish([(frames(), batch("no", "stop", "yes"))])["acceptance"]
     logits = objective.logits(frames())
     own = [logits[item, item].item() for item in range(3)]
+    assert len(set(told["thresholds"].values())) == 3
     assert told["middle"] == pytest.approx(sum(own) / 3)
     expected = ((logits - told["middle"]) / told["spread"]).sigmoid()
     assert torch.allclose(objective.word_scores(frames()), expected, atol=1e-6)
@@ -217,6 +218,14 @@ def test_energies_take_the_place_of_probabilities_and_are_saved() -> None:
         word: pytest.approx(expected[0, place].item(), abs=1e-6) for place, word in enumerate(LABELS)
     }
     assert said.confidence <= 1.0  # a probability still
+
+
+@torch.no_grad()
+def test_probabilities_of_few_recordings_share_a_threshold() -> None:
+    """Each word's own would follow the luck of two others; energies and distances are no one measure for all words."""
+    told = attached().finish([(frames(), batch("no", "stop", "yes"))])["acceptance"]
+    assert sorted(told["thresholds"]) == [*LABELS]
+    assert len(set(told["thresholds"].values())) == 1
 
 
 def test_a_silence_that_was_learnt_is_no_stranger() -> None:

@@ -16,7 +16,5 @@ RECIPE = replace(
     speaker_pattern=r"/(\w+)\.mp3$",
     # Real speech in which no Ukrainian digit is said.
     negatives=(*(f"debian:asterisk-{language}" for language in ("en", "es", "fr", "it")), "debian:fillets-nl"),
-    # Every recording is heard five times a second in windows of nearly two: one fold of it takes long enough.
-    run_folds=(0,),
     scratch=Scratch(folds=0),
 )

@@ -177,7 +177,7 @@ class Classify(Objective):
         """Nothing: gradients teach all of it."""
 
     def finish(self, dev: Iterable[tuple[Frames, Batch]]) -> dict[str, Any]:
-        """Calibrate the probabilities on dev, and choose each word's threshold.
+        """Calibrate the probabilities on dev, and choose each word's threshold; few recordings give all words one.
 
         Where no window is given, it is chosen to hold 95 of 100 of dev's words.
 
@@ -193,7 +193,8 @@ class Classify(Objective):
         targets = torch.tensor([self.labels.index(str(said[index])) for index in known])
         fitted = self.acceptance.fitted(logits[known], targets)
         scores = fitted.word_scores(logits, self._columns)
-        self.acceptance = fitted.chosen(scores, said, self.words, seconds.tolist())
+        alike = fitted.by == "probability"
+        self.acceptance = fitted.chosen(scores, said, self.words, seconds.tolist(), alike)
         return {"acceptance": {**self.acceptance.as_dict(), "recordings": len(said)}}
 
     @property
