@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,13 +146,17 @@ class Spotter:
     Args:
         model: of a run on keywords, in eval mode.
         settings: how to listen.
+        beside: thresholds of all words whose events are counted too, in ``counts``: scores are the work, not these.
+
+    Attributes:
+        counts: of each threshold in ``beside``, how often each word passed it until now.
 
     Raises:
         PlanError: the model spots no words, or has no thresholds and none is given.
         SettingsError: a hop longer than a window.
     """
 
-    def __init__(self, model: Model, settings: SpotSettings | None = None) -> None:
+    def __init__(self, model: Model, settings: SpotSettings | None = None, beside: Sequence[float] = ()) -> None:
         settings = settings or SpotSettings()
         self.windows = Windows(model, settings.hop)
         objective = self.windows.objective
@@ -160,9 +165,10 @@ class Spotter:
             thresholds = dict.fromkeys(objective.words, settings.threshold)
         if not thresholds:
             raise PlanError("the run has no thresholds, since its dev split held no word. Give one for all.")
-        self._events = Events(
-            {word: thresholds[word] for word in objective.words}, settings.smooth, settings.refractory
-        )
+        smooth, refractory = settings.smooth, settings.refractory
+        self._events = Events({word: thresholds[word] for word in objective.words}, smooth, refractory)
+        self._beside = {one: Events(dict.fromkeys(objective.words, one), smooth, refractory) for one in beside}
+        self.counts: dict[float, Counter[str]] = {one: Counter() for one in beside}
 
     def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[Event]:
         """The events of all that is pushed, block by block, as soon as they are certain, to the sound's end."""
@@ -172,8 +178,18 @@ class Spotter:
 
     def push(self, wave: np.ndarray) -> list[Event]:
         """Take (S,) samples at the encoder's rate; give the events that they make certain."""
-        return [event for time, scores in self.windows.push(wave) if (event := self._events.push(time, scores))]
+        return self._heard(self.windows.push(wave))
 
     def flush(self) -> list[Event]:
         """The events of the sound's end."""
-        return [event for time, scores in self.windows.flush() if (event := self._events.push(time, scores))]
+        return self._heard(self.windows.flush())
+
+    def _heard(self, windows: Iterable[tuple[float, list[float]]]) -> list[Event]:
+        found = []
+        for time, scores in windows:
+            for threshold, events in self._beside.items():
+                if (event := events.push(time, scores)) is not None:
+                    self.counts[threshold][event.word] += 1
+            if (event := self._events.push(time, scores)) is not None:
+                found.append(event)
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -155,8 +156,25 @@ def test_false_accepts_are_counted_with_their_bound(
     assert call("spot", run, tmp_path / "quiet.wav", "--absent", "--threshold", "0.9") == 0
     told = capsys.readouterr().err
     assert "false accepts: 0 in 0.010 hours, 0.00 an hour; with 95% certainty fewer than 299.57" in told
+    assert "--threshold 0.5        0 events, 0.00 an hour" in told
     assert call("spot", run, stream, "--absent", "--threshold", "0.3") == 0
     assert "false accepts: 4 in 0.003 hours" in capsys.readouterr().err
+
+
+def test_what_another_threshold_would_have_given_is_what_it_gives(
+    run: Path, stream: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for words in ((), ("--words", "low")):
+        capsys.readouterr()
+        assert call("spot", run, stream, "--absent", *words) == 0
+        told = re.findall(r"--threshold (\S+) +(\d+) events, (\S+) an hour", capsys.readouterr().err)
+        assert len(told) == 8
+        for threshold, events, _ in told:
+            assert call("spot", run, stream, "--absent", "--threshold", threshold, *words) == 0
+            assert f"false accepts: {events} in 0.003 hours" in capsys.readouterr().err
+        found[words] = [int(events) for _, events, _ in told]
+    assert max(found[()]) > max(found["--words", "low"]) > 0
 
 
 def test_a_claim_that_the_hours_cannot_support_is_refused(

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ from speechtransfer.stream import SpotSettings, Spotter
 if TYPE_CHECKING:
     from speechtransfer.keyword_verbs import Spot
 
+#: Thresholds of which `--absent` says what they would have given.
+_THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 #: A name and its sound, block by block.
 Sound = tuple[str, Iterable[np.ndarray]]
 
@@ -44,9 +46,10 @@ def spot(request: Spot) -> int:
     model = load_model(request.run)
     asked = _asked(request, model)
     began, seconds, count = time.perf_counter(), 0.0, 0
+    beside = dict.fromkeys(_THRESHOLDS if request.absent else (), 0)
     interrupted = False
     for name, blocks in _sounds(request, model.encoder.sample_rate):
-        spotter = Spotter(model, settings)
+        spotter = Spotter(model, settings, [*beside])
         try:
             for event in spotter.listen(blocks):
                 count += _tell(name, event, asked, request.json)
@@ -55,6 +58,8 @@ def spot(request: Spot) -> int:
             for event in spotter.flush():
                 count += _tell(name, event, asked, request.json)
         seconds += spotter.windows.seconds
+        for threshold, counts in spotter.counts.items():
+            beside[threshold] += sum(counts[word] for word in asked)
         if interrupted:
             break
     if not seconds:
@@ -64,6 +69,7 @@ def spot(request: Spot) -> int:
     words = Console(stderr=True, soft_wrap=True, highlight=False)
     words.print(f"{count} events in {seconds:.1f} s of sound, heard in {took:.1f} s ({took / seconds:.1%})")
     if request.absent:
+        _compare(words, beside, seconds / 3600)
         _judge(words, count, seconds / 3600, request.claim)
     return 0
 
@@ -109,6 +115,14 @@ def _tell(name: str, event: Event, asked: frozenset[str], as_json: bool) -> bool
     text = json.dumps(line, ensure_ascii=False) if as_json else "\t".join(map(str, line.values()))
     print(text, flush=True)
     return True
+
+
+def _compare(words: Console, counts: Mapping[float, int], hours: float) -> None:
+    """Say what one threshold for all words would have given: which to choose, and to count anew on other speech."""
+    words.print("one threshold for all words would have given here (count the one that you choose on other speech):")
+    for threshold, events in counts.items():
+        rate = false_accepts_per_hour(events, hours)
+        words.print(f"  --threshold {threshold:<5g} {events:>6} events, {rate.value:.2f} an hour")
 
 
 def _judge(words: Console, events: int, hours: float, claim: float | None) -> None:
