@@ -235,7 +235,7 @@ def fit(
     if state is None:
         if folder:  # another training's: an interruption before our first must not resume from it
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        state = State(Progressed(steps=run.steps()))
+        state = State(Progressed(steps=run.steps(), later=plan.learns_encoder))
     _loop(run, state, folder)
     run.accelerator.end_training()
     if state.best is not None:

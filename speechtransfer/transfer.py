@@ -87,6 +87,11 @@ class Plan:
         """Number of values that ever learn."""
         return sum(item.size for item in self.parameters if item.scale > 0)
 
+    @property
+    def learns_encoder(self) -> bool:
+        """Whether anything of the encoder ever learns; otherwise it is wholly frozen."""
+        return any(item.scale > 0 and item.name.startswith("encoder.") for item in self.parameters)
+
     def live(self, step: int) -> frozenset[str]:
         """Names of the parameters that learn at ``step``."""
         return frozenset(item.name for item in self.parameters if item.scale > 0 and item.after <= step)

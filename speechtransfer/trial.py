@@ -167,8 +167,7 @@ def _sound(model: Model, plan: Plan, task: Task, settings: FitSettings) -> Sound
 
     Rows that were made for one of them, such as windows, are no other's: then each keeps its own.
     """
-    learns = any(item.scale > 0 and item.name.startswith("encoder.") for item in plan.parameters)
-    if learns or not settings.cache or task.cut is None or not task.shared:
+    if plan.learns_encoder or not settings.cache or task.cut is None or not task.shared:
         return task.recordings
     rows = {row.id: row for rows in (task.cut, task.manifest, *task.tests.values()) for row in rows}
     return of_frozen(model, plan, tuple(rows.values()), task.recordings)

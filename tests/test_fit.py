@@ -204,6 +204,18 @@ def test_the_model_ends_with_its_best_weights(
     assert [row["dev"][metric]["value"] for row in history.rows] == values
 
 
+def test_of_equals_a_head_over_a_frozen_encoder_ends_with_the_first(
+    join: Callable[..., Joined], train: Callable[..., History], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What came after only made it surer, of strangers as well."""
+    values = iter([0.9, 0.3, 0.3, 0.6])
+    monkeypatch.setattr(fitting, "evaluate", lambda *_: Scores({"cer": Estimate(next(values), 0.0, 1.0, 10)}))
+    joined = join(rules=(Rule(r"encoder\..*", scale=0), Rule(r"objective\..*")))
+    assert not joined[1].learns_encoder
+    assert join()[1].learns_encoder
+    assert train(joined, replace(LIVELY, evaluations=4), tmp_path).best_step == 4
+
+
 def test_patience_stops(
     join: Callable[..., Joined], train: Callable[..., History], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
