@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechtransfer.errors import DataError, SourceError
-from speechtransfer.pooling import pooled
+from speechtransfer.score import Scores, pool
 from speechtransfer.trial import Outcome, read_outcome
 from speechtransfer.verdict import Verdict, judge
 
@@ -23,11 +23,13 @@ class Comparison:
         verdicts: by test set; each difference is the runs' minus the others'.
         folds: how many folds all of them were tested on; only those are compared.
         all_folds: how many there are in any of them.
+        left_out: why a further test set is not compared, by its name.
     """
 
     verdicts: Mapping[str, Verdict]
     folds: int
     all_folds: int
+    left_out: Mapping[str, str]
 
 
 def compare(runs: Sequence[Path], others: Sequence[Path], metric: str | None = None) -> Comparison:
@@ -48,6 +50,9 @@ def compare(runs: Sequence[Path], others: Sequence[Path], metric: str | None = N
     """
     if not runs or not others:
         raise DataError("a comparison is of two systems. Name a run folder of each.")
+    places = [folder.resolve() for folder in (*runs, *others)]
+    if len(set(places)) < len(places):
+        raise DataError(f"a run is named twice among {_named([*runs, *others])}. Name each once.")
     read = {folder: _folds(folder) for folder in dict.fromkeys([*runs, *others])}
     tested = [set(folds) for folds in read.values()]
     if not set.intersection(*tested):
@@ -56,16 +61,23 @@ def compare(runs: Sequence[Path], others: Sequence[Path], metric: str | None = N
             "split alike: the same recipe, or the same manifest, folds and split seed."
         )
     common = [fold for fold in next(iter(read.values())) if all(fold in each for each in tested)]
-    ours, theirs = ([draw for folder in side for draw in _draws(read[folder], common)] for side in (runs, others))
-    names = [name for name in ours[0].scores if all(name in one.scores for one in (*ours, *theirs))]
-    verdicts = {}
-    for name in names:
-        figure = metric or next(iter(ours[0].scores[name].metrics))
-        if not all(figure in one.scores[name].metrics for one in (*ours, *theirs)):
-            raise DataError(f"{name}: not all of {_named([*runs, *others])} have {figure!r}. Compare runs of one task.")
-        a, b = ([one.scores[name] for one in side] for side in (ours, theirs))
-        verdicts[name] = judge(a, b, figure, f"of {_named(others)}", claims=("Better", "Worse"))
-    return Comparison(verdicts, len(common), len(set.union(*tested)))
+    draws = {folder: _draws(folds, common) for folder, folds in read.items()}
+    heard = [set(one.scores) for each in draws.values() for folds in each for one in folds]
+    verdicts: dict[str, Verdict] = {}
+    shared = heard[0].intersection(*heard)
+    left_out = dict.fromkeys(sorted(shared.union(*heard) - shared), "not all of the runs have it")
+    for name in sorted(shared, key=lambda name: (name != "test", name)):
+        ours, theirs = ([one for folder in side for one in _runs(draws[folder], name)] for side in (runs, others))
+        figure = metric or next(iter(ours[0].metrics))
+        try:
+            if not all(figure in one.metrics for one in (*ours, *theirs)):
+                raise DataError(f"not all of {_named([*runs, *others])} have {figure!r}. Compare runs of one task.")
+            verdicts[name] = judge(ours, theirs, figure, f"of {_named(others)}", claims=("Better", "Worse"))
+        except DataError as error:
+            if name == "test":
+                raise DataError(f"{name}: {error}") from error
+            left_out[name] = str(error)
+    return Comparison(verdicts, len(common), len(set.union(*tested)), left_out)
 
 
 def _folds(folder: Path) -> dict[_Tested, list[Outcome]]:
@@ -83,9 +95,19 @@ def _folds(folder: Path) -> dict[_Tested, list[Outcome]]:
     return found
 
 
-def _draws(folds: Mapping[_Tested, list[Outcome]], common: Sequence[_Tested]) -> list[Outcome]:
-    """Each draw pooled over the folds; of an unfinished run, as many as all of them have."""
-    return [pooled(list(draw)) for draw in zip(*(folds[fold] for fold in common), strict=False)]
+def _draws(folds: Mapping[_Tested, list[Outcome]], common: Sequence[_Tested]) -> list[list[Outcome]]:
+    """The folds of each draw; of an unfinished run, as many draws as all folds have."""
+    return [list(draw) for draw in zip(*(folds[fold] for fold in common), strict=False)]
+
+
+def _runs(draws: Sequence[Sequence[Outcome]], name: str) -> list[Scores]:
+    """Each draw's scores on a test set: pooled where each fold tested its own part, one a model where all heard all."""
+    found: list[Scores] = []
+    for folds in draws:
+        scores = [one.scores[name] for one in folds]
+        ids = [row.id for one in scores for row in one.rows]
+        found += [pool(scores)] if len(scores) > 1 and len(set(ids)) == len(ids) else scores
+    return found
 
 
 def _named(folders: Sequence[Path]) -> str:

@@ -107,6 +107,11 @@ def _counted(run: Scores, rows: dict[str, Row], metric: str) -> ErrorCounts:
                 f"{name}: one run was scored against {own[name].reference!r}, another against "
                 f"{row.reference!r}. Score both systems with one text contract."
             )
+        if own[name].group != row.group:
+            raise DataError(
+                f"{name}: one run counts it to {own[name].group!r}, another to {row.group!r}: their intervals are of "
+                "other groups. Let both know the speakers (--speaker-pattern), or neither."
+            )
     ordered = [own[name] for name in rows]
     if metric == "wer":
         return word_errors([(row.reference, row.hypothesis) for row in ordered])

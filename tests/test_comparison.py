@@ -67,7 +67,8 @@ def test_two_plain_runs_are_judged_in_their_own_names(tmp_path):
     figures = oracle.text.removeprefix("Transfer helps: ").replace("from scratch", f"of {bad}")
     assert verdict.text == f"Better: {figures}"
     assert compare([bad], [good]).verdicts["test"].text.startswith("Worse: CER 45.0% against 10.0% of ")
-    assert compare([good], [good]).verdicts["test"].text.startswith("No difference can be claimed: ")
+    same = write(tmp_path / "same", heard(few))
+    assert compare([good], [same]).verdicts["test"].text.startswith("No difference can be claimed: ")
 
 
 def test_folds_are_pooled_and_matched_by_what_they_test_not_by_their_numbers(tmp_path):
@@ -110,9 +111,25 @@ def test_a_baseline_in_a_run_folder_and_further_tests_are_compared_too(tmp_path)
     run = write(tmp_path / "run", heard(few))
     write(run, heard(few, 7), name="other_voice")
     scratch = write(run / "baselines" / "scratch", heard(many))
-    assert [*compare([run], [scratch]).verdicts] == ["test"]
+    alone = compare([run], [scratch])
+    assert ([*alone.verdicts], [*alone.left_out]) == (["test"], ["other_voice"])
     write(scratch, heard(many, 7), name="other_voice")
     assert sorted(compare([run], [scratch]).verdicts) == ["other_voice", "test"]
+    write(scratch, heard(many, 8), name="other_voice")
+    found = compare([run], [scratch])
+    assert [*found.verdicts] == ["test"]
+    assert "were tested in one run only" in found.left_out["other_voice"]
+
+
+def test_a_test_that_every_fold_heard_is_judged_by_all_of_their_models(tmp_path):
+    run, other = of_folds(tmp_path / "run", few, [0, 1, 2]), of_folds(tmp_path / "other", few, [0, 1, 2])
+    wrong = (lambda i: 0, lambda i: 8 + i % 2, lambda i: 9)
+    for number, each in enumerate(wrong):
+        write(run / "folds" / str(number), heard(each, 7), name="voice")
+        write(other / "folds" / str(number), heard(lambda i: 2, 7), name="voice")
+    found = compare([run], [other]).verdicts["voice"]
+    assert found.difference == judged([heard(each, 7) for each in wrong], [heard(lambda i: 2, 7)] * 3).difference
+    assert found.text.startswith("Worse: ")
 
 
 def test_the_metric_is_the_tasks_own_or_the_one_that_is_asked_for(tmp_path):
@@ -121,7 +138,7 @@ def test_the_metric_is_the_tasks_own_or_the_one_that_is_asked_for(tmp_path):
     assert words.metric == "wer"
     assert words.difference == judged([heard(few)], [heard(many)], metric="wer").difference
     spots = write(tmp_path / "spots", heard(few), "keywords")
-    assert compare([spots], [spots]).verdicts["test"].metric == "accuracy"
+    assert compare([spots], [write(tmp_path / "spots2", heard(few), "keywords")]).verdicts["test"].metric == "accuracy"
     with pytest.raises(DataError, match=r"test: not all of .* have 'accuracy'\. Compare runs of one task"):
         compare([spots], [good])
 
@@ -135,11 +152,17 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         compare([good], [write(tmp_path / "other", other)])
     with pytest.raises(DataError, match="Name a run folder of each"):
         compare([], [good])
+    with pytest.raises(DataError, match="is named twice"):
+        compare([good], [good.parent / "good"])
     with pytest.raises(SourceError, match="holds no finished run"):
         compare([good], [tmp_path])
+    speakers = [Transcription(row.id, row.reference, row.hypothesis, "one voice") for row in heard(few)]
+    for pair in ((good, write(tmp_path / "speakers", speakers)), (tmp_path / "speakers", good)):
+        with pytest.raises(DataError, match="Let both know the speakers"):
+            compare([pair[0]], [pair[1]])
     (good / "predictions" / "test.jsonl").unlink()
     with pytest.raises(SourceError, match=r"has no predictions/test\.jsonl"):
-        compare([good], [good])
+        compare([good], [tmp_path / "other"])
 
 
 def test_the_command_says_which_folds_it_compares(tmp_path, capsys):

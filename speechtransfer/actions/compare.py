@@ -20,4 +20,6 @@ def compare(console: Console, request: Compare) -> int:
         console.print(f"on the {found.folds} of {found.all_folds} folds that all of them were tested on")
     for name, verdict in found.verdicts.items():
         console.print(escape(f"{name}: {verdict}"))
+    for name, why in found.left_out.items():
+        console.print(escape(f"{name}: not compared: {why}"))
     return 0
