@@ -152,14 +152,17 @@ def fit_acceptance(
             Then words with too few others share a threshold, fitted to the scores of all words together: what one
             in a thousand would score cannot be seen on forty recordings.
     """
+    rows = scores.double().tolist()
     asked = {
-        word: [(row[column], label == word) for row, label in zip(scores.double().tolist(), said, strict=True)]
+        word: [(row[column], label == word) for row, label in zip(rows, said, strict=True)]
         for column, word in enumerate(words)
     }
-    others = {word: sum(not own for _, own in answers) for word, answers in asked.items()}
-    few = [word for word, count in others.items() if alike and rate * count < _REACHING]
-    shared = [answer for answers in asked.values() for answer in answers]
-    return {word: _fitted(shared if word in few else answers, rate) for word, answers in asked.items()}
+    found = {word: _fitted(answers, rate) for word, answers in asked.items()}
+    few = [word for word in words if rate * sum(not own for _, own in asked[word]) < _REACHING]
+    if alike and few:
+        shared = _fitted([answer for answers in asked.values() for answer in answers], rate)
+        found |= dict.fromkeys(few, shared)
+    return found
 
 
 def _fitted(answers: Sequence[tuple[float, bool]], rate: float) -> float:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechtransfer.errors import DataError, SourceError
-from speechtransfer.score import Scores, pool
+from speechtransfer.pooling import of_parts
+from speechtransfer.score import Scores
 from speechtransfer.trial import Outcome, read_outcome
 from speechtransfer.verdict import Verdict, judge
 
@@ -101,13 +102,8 @@ def _draws(folds: Mapping[_Tested, list[Outcome]], common: Sequence[_Tested]) ->
 
 
 def _runs(draws: Sequence[Sequence[Outcome]], name: str) -> list[Scores]:
-    """Each draw's scores on a test set: pooled where each fold tested its own part, one a model where all heard all."""
-    found: list[Scores] = []
-    for folds in draws:
-        scores = [one.scores[name] for one in folds]
-        ids = [row.id for one in scores for row in one.rows]
-        found += [pool(scores)] if len(scores) > 1 and len(set(ids)) == len(ids) else scores
-    return found
+    """Scores on a test set: one a draw where each fold tested its own part, one a model where all heard all of it."""
+    return [scores for folds in draws for scores in of_parts([one.scores[name] for one in folds])]
 
 
 def _named(folders: Sequence[Path]) -> str:

@@ -235,7 +235,7 @@ def fit(
     if state is None:
         if folder:  # another training's: an interruption before our first must not resume from it
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        state = State(Progressed(steps=run.steps(), later=plan.learns_encoder))
+        state = State(Progressed(steps=run.steps()))
     _loop(run, state, folder)
     run.accelerator.end_training()
     if state.best is not None:
@@ -297,9 +297,12 @@ def _score(run: _Run, state: State, rate: float) -> None:
     state.rows.append({**row, "dev": {run.metric: estimate.as_dict()}})
     learnt = {} if loss is None else {"loss": loss}
     run.accelerator.log({**learnt, "lr": rate, f"dev/{run.metric}": estimate.value}, step=done.step)
-    if done.keeps(signed):
+    # Of equals, many on a small dev set, the later has learnt for longer and at a lower rate; but a head over a frozen
+    # encoder is then merely surer, of strangers too.
+    later = run.plan.learns_encoder
+    if done.keeps(signed, later):
         state.best = {name: value.detach().cpu().clone() for name, value in run.bare.state_dict().items()}
-    state.done = done.scored(signed, run.settings.patience)
+    state.done = done.scored(signed, run.settings.patience, later)
 
 
 def _accelerator(settings: FitSettings, folder: Path | None) -> Accelerator:

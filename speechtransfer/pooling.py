@@ -64,10 +64,14 @@ def pooled(outcomes: list[Outcome], draws: int = 1) -> Outcome:
 
 def _of_folds(scores: list[Scores]) -> Scores:
     """One figure where each fold tested utterances of its own; the mean where all tested the same."""
-    if len(scores) == 1:
-        return scores[0]
+    found = of_parts(scores)
+    return found[0] if len(found) == 1 else _averaged(found)
+
+
+def of_parts(scores: list[Scores]) -> list[Scores]:
+    """The folds' scores on one test: pooled where each tested a part of its own; as they are where all tested it."""
     names = [row.id for one in scores for row in one.rows]
-    return pool(scores) if len(set(names)) == len(names) else _averaged(scores)
+    return [pool(scores)] if len(scores) > 1 and len(set(names)) == len(names) else scores
 
 
 def _averaged(scores: list[Scores]) -> Scores:

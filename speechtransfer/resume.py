@@ -21,11 +21,7 @@ from speechtransfer.weights import match_strictly, read_tensors, write_tensors
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a training is; ``best`` is the dev metric, negated where more is better.
-
-    Of equal scores, which a small dev set has many of, the ``later`` weights are kept or the earlier: a network that
-    learns has learnt for longer and at a lower rate, a head over a frozen encoder is merely surer, of strangers too.
-    """
+    """How far a training is; ``best`` is the dev metric, negated where more is better."""
 
     steps: int = 0
     step: int = 0
@@ -36,20 +32,19 @@ class Progressed:
     best_step: int = 0
     since_best: int = 0
     stopped: bool = False
-    later: bool = True
 
     def after(self, step: int, epoch: int, batch: int, seconds: float) -> Progressed:
         """One optimiser step on."""
         return replace(self, step=step, epoch=epoch, batch=batch, seconds=seconds)
 
-    def keeps(self, value: float) -> bool:
-        """Whether weights of such a score, less being better, are the ones to keep."""
-        return value <= self.best if self.later else value < self.best
+    def keeps(self, value: float, later: bool) -> bool:
+        """Whether weights of such a score, less being better, are the ones to keep; of equals, the ``later`` or not."""
+        return value <= self.best if later else value < self.best
 
-    def scored(self, value: float, patience: int) -> Progressed:
+    def scored(self, value: float, patience: int, later: bool) -> Progressed:
         """After an evaluation; what is no better than before does not give patience back."""
         since = 0 if value < self.best else self.since_best + 1
-        best = replace(self, best=value, best_step=self.step) if self.keeps(value) else self
+        best = replace(self, best=value, best_step=self.step) if self.keeps(value, later) else self
         return replace(best, since_best=since, stopped=bool(patience) and since >= patience)
 
 

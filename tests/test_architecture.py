@@ -93,6 +93,7 @@ WITHIN_A_LAYER = {
     ("recipe", "continuing"): "a run continues itself alone",
     ("continuing", "baseline"): "a run keeps the baseline that it was judged by",
     ("recipe", "pooling"): "a recipe pools its folds",
+    ("comparison", "pooling"): "runs of several folds are compared as they are pooled",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
     ("recipe", "spotting"): "a recipe has a spotter's settings",
     ("defaults", "spotting"): "they are a recipe",

@@ -25,12 +25,9 @@ def heard(wrong, fold=0, count=36):
 def write(folder, rows, kind="ctc", name="test"):
     """A finished run folder as far as figures go; a further test set where it is there already."""
     scores = (score_transcriptions if kind == "ctc" else score_labels)(rows)
-    facts = {"task": kind, "manifest": {"test": folder.name}}
-    facts |= dict.fromkeys(("seconds", "whole_seconds", "not_learnable", "audio_seconds"), 1)
-    facts |= {"peak_memory_mb": 1, "padding_waste": 0.0}
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     metrics = folder / "metrics.json"
-    facts |= json.loads(metrics.read_text()) if metrics.exists() else {}
+    facts = json.loads(metrics.read_text()) if metrics.exists() else {"task": kind}
     metrics.write_text(json.dumps(facts | {name: scores.as_dict()}))
     lines = [json.dumps(vars(row) | {"scores": None, "accepted": None}) for row in rows]
     (folder / "predictions" / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
