@@ -14,13 +14,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.batches import scoring_batches
 from speechtransfer.checkpoint import read_json, write_json
+from speechtransfer.console import watched
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import DataError, PlanError, SourceError
 from speechtransfer.evaluate import BATCH_SECONDS
@@ -187,9 +186,8 @@ def _write(
     batches = scoring_batches(manifest, recordings, BATCH_SECONDS, encoder.pads_exactly)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder.to(device)
-    shown = Console(stderr=True)
     with (folder / _FRAMES).open("wb") as file, torch.inference_mode():
-        for batch in track(batches, f"{encoder.card.id} listens", console=shown, transient=True):
+        for batch in watched(batches, f"{encoder.card.id} listens"):
             frames = tapped(batch.to(device))
             for name, values, length in zip(batch.ids, frames.values, frames.lengths.tolist(), strict=True):
                 kept = values[:length].cpu().to(getattr(torch, dtype))

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import scoring_batches
+from speechtransfer.console import watched
 from speechtransfer.ctc import required_frames
 from speechtransfer.decode import Span
 from speechtransfer.errors import SettingsError
@@ -142,7 +141,7 @@ def align(
     batches = scoring_batches(manifest, recordings, BATCH_SECONDS, model.encoder.pads_exactly)
     model.eval()
     with torch.inference_mode():
-        for batch in track(batches, "Aligning", console=Console(stderr=True), transient=True):
+        for batch in watched(batches, "aligning"):
             moved = batch.to(device)
             frames = model.frames(moved)
             chosen: dict[int, list[int]] = {}

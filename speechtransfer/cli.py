@@ -13,6 +13,7 @@ from rich.console import Console
 
 import speechtransfer
 from speechtransfer.align_verb import Align
+from speechtransfer.console import plain_console
 from speechtransfer.errors import SpeechTransferError
 from speechtransfer.finished_verbs import Compare, Report
 from speechtransfer.keyword_verbs import Enrol, Mine, Spot
@@ -270,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args=gathered(sys.argv[1:] if arguments is None else arguments),
         use_underscores=False,
     )
-    console = Console(soft_wrap=True, highlight=False)
+    console = plain_console()
     try:
         sys.exit(verb(console))
     except SpeechTransferError as error:

@@ -11,10 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import track
-
 from speechtransfer.audio import is_silent
+from speechtransfer.console import watched
 from speechtransfer.corpora.contract import is_sound
 from speechtransfer.errors import AudioError, DataError, TextError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
@@ -96,8 +94,7 @@ def listen(rows: Sequence[Utterance]) -> tuple[dict[str, Measured], dict[str, st
                 for found in pool.map(hear, files[first : first + _WAITING]):
                     yield from found
 
-    progress = track(results(), "listening", len(rows), console=Console(stderr=True), transient=True)
-    for name, found in progress:
+    for name, found in watched(results(), "listening", len(rows)):
         if isinstance(found, str):
             faults[name] = found
         else:
@@ -122,7 +119,7 @@ def examine(manifest: Manifest, recordings: Sound, contract: TextContract, field
         contract: what transcripts must pass.
         field: what the objective learns from, ``text`` or ``label``.
     """
-    heard = ((row, unusable_audio(recordings, row)) for row in track(manifest.rows, "examining", transient=True))
+    heard = ((row, unusable_audio(recordings, row)) for row in watched(manifest.rows, "examining"))
     faults = {row.id: fault for row, fault in heard if fault is not None}
     return judge(manifest, faults, recordings.seconds, contract, field)
 

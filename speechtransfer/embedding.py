@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import scoring_batches
 from speechtransfer.checkpoint import write_json
+from speechtransfer.console import watched
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import BATCH_SECONDS
@@ -62,7 +61,7 @@ def embed(encoder: Encoder, manifest: Manifest, out: Path, block: str | None = N
     width = 0
     batches = scoring_batches(manifest, Recordings(encoder.sample_rate), BATCH_SECONDS, encoder.pads_exactly)
     with torch.inference_mode():
-        for batch in track(batches, "Embedding", console=Console(stderr=True), transient=True):
+        for batch in watched(batches, "embedding"):
             frames = encoder(batch.wave, batch.lengths)
             width = frames.values.shape[-1]
             for name, values, length in zip(batch.ids, frames.values, frames.lengths.tolist(), strict=True):

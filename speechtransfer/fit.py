@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from speechtransfer.activations import of_frozen
 from speechtransfer.audio import Recordings
 from speechtransfer.batches import Sound, TrainingBatches, item_seed
+from speechtransfer.console import progress_bar
 from speechtransfer.encoders.contract import Augment
 from speechtransfer.errors import DataError, DivergedError, SettingsError
 from speechtransfer.evaluate import evaluate, settle
@@ -258,8 +258,7 @@ def _loop(run: _Run, state: State, folder: Path | None) -> None:
         _score(run, state, 0.0)
     elif not state.done.step:
         settle(run.bare, run.train, run.recordings)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("training", total=steps, completed=state.done.step)
         began = time.perf_counter() - state.done.seconds
         while state.done.step < steps and not state.done.stopped:

@@ -14,11 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from speechtransfer.align import Alignment, align, recognisers
 from speechtransfer.audio import Recordings, probe, read, write_flac
+from speechtransfer.console import watched
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.files import write_lines
@@ -228,7 +226,7 @@ def _write(chosen: Sequence[Cut], numbers: Mapping[str, int], out: Path) -> dict
     """Write the clips, each recording read once; two folders may hold recordings of one name, so names are numbered."""
     clips = {}
     recordings = [[*cuts] for _, cuts in groupby(chosen, key=lambda cut: cut.row.id)]
-    for cuts in track(recordings, "Cutting", console=Console(stderr=True), transient=True):
+    for cuts in watched(recordings, "cutting"):
         row = cuts[0].row
         rate = probe(row.audio).sample_rate
         wave = read(row.audio, rate, row.start, row.end)

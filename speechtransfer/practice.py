@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from speechtransfer.audio import Recordings, write_wav
 from speechtransfer.augmentation import Surroundings, coloured_noise, surround
 from speechtransfer.batches import item_seed
+from speechtransfer.console import watched
 from speechtransfer.files import cache_folder
 from speechtransfer.manifest import RESERVED, SILENCE, UNKNOWN, Utterance
 from speechtransfer.trimming import speech_span
@@ -75,7 +75,7 @@ def practise(
     for row in (*words, *others):
         beside.setdefault(row.speaker, []).append(row)
     made = []
-    for row in track(words, description="practising", transient=True):
+    for row in watched(words, "practising"):
         for number in range(count):
             draw = np.random.default_rng(item_seed(seed, number, row.id))
             near = [_piece(one, spoken) for one in _drawn(draw, beside[row.speaker], 2)]
@@ -108,7 +108,7 @@ def moved(
         AudioError: a recording cannot be read.
     """
     made = []
-    for row in track(rows, description="moving into rooms", transient=True):
+    for row in watched(rows, "moving into rooms"):
         wave = recordings(row)
         for number in range(count):
             changed = surround(wave, recordings.sample_rate, surroundings, item_seed(seed, number, f"moved {row.id}"))

@@ -11,12 +11,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from speechtransfer.align import recognisers, responsible
 from speechtransfer.audio import is_silent, probe, read
 from speechtransfer.batches import collate
+from speechtransfer.console import watched
 from speechtransfer.corpora.prose import sentences_of
 from speechtransfer.errors import AudioError, DataError, SettingsError, TextError
 from speechtransfer.files import read_text_lines
@@ -157,7 +156,7 @@ def hear(model: Model, part: Ctc, audio: Path) -> Heard:
     windows = range(0, math.ceil(seconds / encoder.period), size)
     model.eval()
     with torch.inference_mode():
-        for first in track(windows, "Hearing", console=Console(stderr=True), transient=True):
+        for first in watched(windows, "hearing"):
             begin = max(0, first - context)
             row = Utterance(audio, begin * encoder.period, min(seconds, (first + size + context) * encoder.period))
             wave = read(audio, encoder.sample_rate, row.start, row.end)

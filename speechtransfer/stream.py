@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from speechtransfer.batches import Sound
+from speechtransfer.console import watched
 from speechtransfer.errors import PlanError, SettingsError
 from speechtransfer.events import Event, Events
 from speechtransfer.manifest import Utterance
@@ -132,7 +132,7 @@ def false_accepts(model: Model, rows: Iterable[Utterance], recordings: Sound) ->
         DataError: there is none.
     """
     events, seconds = 0, 0.0
-    for row in track(list(rows), description="counting false accepts", transient=True):
+    for row in watched(list(rows), "counting false accepts"):
         spotter = Spotter(model)
         events += sum(1 for _ in spotter.listen([recordings(row)]))
         seconds += spotter.windows.seconds

@@ -19,7 +19,19 @@ PACKAGE = ROOT / "speechtransfer"
 LAYERS: dict[int, tuple[str, ...]] = {
     -1: ("errors",),
     0: (
-        *("containers", "events", "files", "languages", "manifest", "ngram", "numerals", "overrides", "score", "text"),
+        *(
+            "console",
+            "containers",
+            "events",
+            "files",
+            "languages",
+            "manifest",
+            "ngram",
+            "numerals",
+            "overrides",
+            "score",
+            "text",
+        ),
         "units",
     ),
     1: (

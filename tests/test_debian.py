@@ -81,7 +81,7 @@ def test_a_download_shows_how_much_has_come(tmp_path: Path, monkeypatch: pytest.
             super().update(task, **fields)
 
     stand_in(monkeypatch)
-    monkeypatch.setattr(debian, "Progress", Recorder)
+    monkeypatch.setattr("speechtransfer.console.Progress", Recorder)
     debian.fetch(["big"], tmp_path)
     assert shown == [
         {"total": SIZE},

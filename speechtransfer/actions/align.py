@@ -6,8 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from speechtransfer.checkpoint import load as load_model
 from speechtransfer.corpora.praat import write_textgrid
@@ -41,10 +40,10 @@ def align(console: Console, request: Align) -> int:
 
 
 def _tell(console: Console, request: Align, done: Segmentation, given: int) -> None:
-    table = Table("line", "confidence", "from", "to", "least sure of")
+    table = Table("line", "confidence", "from", "to", Column("least sure of", overflow="fold"))
     for one in least_sure(done.segments):
         start, end = (f"{time or 0:.2f}" for time in (one.row.start, one.row.end))
-        table.add_row(str(one.line.number), f"{one.confidence:.3f}", start, end, escape(one.line.text))
+        table.add_row(str(one.line.number), f"{one.confidence:.3f}", start, end, one.line.text)
     console.print(table)
     for reason, count in ledger_counts(done.ledger).items():
         console.print(f"{count} {reason}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from speechtransfer.corpora import detect
@@ -100,14 +99,14 @@ def _tell(console: Console, examined: Examined, doubts: Sequence[Symptom], notes
         table.add_row(name, str(count), f"{minutes:.1f}")
     console.print(table)
     for note in notes:
-        console.print(escape(note))
+        console.print(note)
     for reason, count in ledger_counts(examined.manifest.ledger).items():
-        console.print(f"{count:6d}  {escape(reason)}")
+        console.print(f"{count:6d}  {reason}")
     for first, count in by_kind(doubts):
         told = f"{first.kind}, such as {first.detail} ({Path(first.id).name})"
-        console.print(f"{count:6d}  doubtful: {escape(told)}")
+        console.print(f"{count:6d}  doubtful: {told}")
     for error in examined.errors:
-        console.print(f"error: {escape(error)}", style="bold red")
+        console.print(f"error: {error}", style="bold red")
 
 
 def _verdicts(manifest: Manifest, doubts: Sequence[Symptom]) -> list[dict[str, Any]]:

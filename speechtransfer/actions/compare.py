@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
 from speechtransfer.comparison import compare as compare_runs
 
@@ -19,7 +18,7 @@ def compare(console: Console, request: Compare) -> int:
     if found.folds < found.all_folds:
         console.print(f"on the {found.folds} of {found.all_folds} folds that all of them were tested on")
     for name, verdict in found.verdicts.items():
-        console.print(escape(f"{name}: {verdict}"))
+        console.print(f"{name}: {verdict}")
     for name, why in found.left_out.items():
-        console.print(escape(f"{name}: not compared: {why}"))
+        console.print(f"{name}: not compared: {why}")
     return 0

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from rich.console import Console
-from rich.markup import escape
 from torch import Tensor
 
 from speechtransfer.audio import Recordings, content_hash
@@ -64,7 +63,7 @@ def enrol(console: Console, request: Enrol) -> int:
     _write(model, request.run, request.out)
     _tell(console, request.audio, word, new, embedded)
     _warn_of_length(console, word, new.acceptance.window, request.audio, recordings)
-    console.print(f"{request.out or request.run}: {len(new.labels)} words, {escape(word)} from {len(embedded)} clips")
+    console.print(f"{request.out or request.run}: {len(new.labels)} words, {word} from {len(embedded)} clips")
     return 0
 
 
@@ -122,7 +121,7 @@ def _tell(console: Console, audio: Sequence[Path], word: str, objective: Nearest
     for path, mine, other, place in zip(audio, distances[:, own].tolist(), near.tolist(), places.tolist(), strict=True):
         name = objective.labels[place]
         warning = f"  warning: nearer to {name}; is it {word} that is said there?" if other < mine else ""
-        console.print(escape(f"{path}: {mine:.2f} from {word}, {other:.2f} from {name}{warning}"))
+        console.print(f"{path}: {mine:.2f} from {word}, {other:.2f} from {name}{warning}")
 
 
 def _warn_of_length(
@@ -135,8 +134,6 @@ def _warn_of_length(
     if window is not None and usual > window:
         enough = math.ceil(10 * usual) / 10
         console.print(
-            escape(
-                f"warning: {word} lasts {usual:.1f} s, and this run hears a stream by windows of {window:g} s: spot "
-                f"will hardly find it. Adapt with --set keywords.window={enough:g} to spot it."
-            )
+            f"warning: {word} lasts {usual:.1f} s, and this run hears a stream by windows of {window:g} s: spot "
+            f"will hardly find it. Adapt with --set keywords.window={enough:g} to spot it."
         )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from speechtransfer.encoders import support_rows
 from speechtransfer.offers import offers
@@ -13,12 +12,12 @@ from speechtransfer.sources import DEFAULT_SOURCE
 
 def sources(console: Console) -> int:
     """List what lies here and what can be loaded from elsewhere."""
-    table = Table("--source", "family", "trained on", "licence", "MB")
+    table = Table(Column("--source", overflow="fold"), "family", "trained on", "licence", "MB")
     for one in offers():
         name = f"{one.name} (default)" if one.name == DEFAULT_SOURCE else one.name
         family = one.family or f"cannot be loaded: {one.fault}"
         cells = name, family, " ".join(one.languages) or "not said", one.licence or "not said", f"{one.megabytes:.1f}"
-        table.add_row(*map(escape, cells))
+        table.add_row(*cells)
     console.print(table)
     header, *rows = support_rows()
     families = Table(*header)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from speechtransfer.align import recognisers
 from speechtransfer.audio import Recordings
@@ -75,7 +74,7 @@ def _list(console: Console, manifest: Manifest, least: int, contract: TextContra
         raise DataError(
             f"no word is said {least} times in {len(rows)} utterances with a usable transcript. Lower --least-count."
         )
-    table = Table("word", "occurrences", "utterances", "speakers")
+    table = Table(Column("word", overflow="fold"), "occurrences", "utterances", "speakers")
     for one in words:
         table.add_row(one.word, str(one.occurrences), str(one.utterances), str(one.speakers or "not known"))
     console.print(table)
@@ -95,10 +94,10 @@ def _require_words(contract: TextContract) -> None:
 
 def _tell(console: Console, mined: Mined, least: int) -> None:
     """What became of each word, and a warning for those with few clips."""
-    table = Table("word", "occurrences", "clips", "dropped", "median confidence")
+    table = Table(Column("word", overflow="fold"), "occurrences", "clips", "dropped", "median confidence")
     for word, tally in mined.tallies.items():
         sure = "" if tally.confidence is None else f"{tally.confidence:.2f}"
-        table.add_row(word, str(tally.occurrences), str(tally.clips), escape(told(tally)), sure)
+        table.add_row(word, str(tally.occurrences), str(tally.clips), told(tally), sure)
     console.print(table)
     for word, tally in mined.tallies.items():
         if tally.clips < least:

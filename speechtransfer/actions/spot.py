@@ -15,6 +15,7 @@ from rich.console import Console
 
 from speechtransfer.audio import Recordings
 from speechtransfer.checkpoint import load as load_model
+from speechtransfer.console import plain_console
 from speechtransfer.corpora import detect
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.contract import is_sound
@@ -66,7 +67,7 @@ def spot(request: Spot) -> int:
         raise DataError("there was no sound to listen to. Check what is given, or what is written to standard input.")
     took = time.perf_counter() - began
     # What people read besides the events must not stand among them.
-    words = Console(stderr=True, soft_wrap=True, highlight=False)
+    words = plain_console(stderr=True)
     words.print(f"{count} events in {seconds:.1f} s of sound, heard in {took:.1f} s ({took / seconds:.1%})")
     if request.absent:
         _compare(words, beside, seconds / 3600)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from speechtransfer import catalogue
 from speechtransfer.baseline import Baseline
@@ -214,7 +213,7 @@ def _say_contract(console: Console, contract: TextContract) -> None:
     """Whose rules the transcripts pass, where they are a language's."""
     if contract.rules is not None:
         told = contract.rules.told()
-        console.print(escape(f"text: rules of {contract.language} (version {contract.version}): {told}"))
+        console.print(f"text: rules of {contract.language} (version {contract.version}): {told}")
 
 
 def _say_units(console: Console, recipe: Recipe, corpus: Corpus) -> None:
@@ -223,7 +222,7 @@ def _say_units(console: Console, recipe: Recipe, corpus: Corpus) -> None:
         train = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0]).manifest.split("train")
         for name, (vocabulary, why) in vocabularies(train.rows, recipe, corpus.phones).items():
             whose = "" if name == ALL else f" of {name}"
-            console.print(escape(f"units{whose}: {len(vocabulary.symbols)} {vocabulary.units.called}: {why}"))
+            console.print(f"units{whose}: {len(vocabulary.symbols)} {vocabulary.units.called}: {why}")
 
 
 def _say_prose(console: Console, prose: Prose) -> None:
@@ -236,7 +235,7 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
     """The table of error rates, the verdicts, three decoded examples, and where the reports lie."""
     tested = [scores for outcome in outcomes.values() for scores in outcome.scores.values()]
     metrics = list(dict.fromkeys(metric for scores in tested for metric in scores.metrics))
-    table = Table("run", "test", "system", *map(called, metrics))
+    table = Table(Column("run", overflow="fold"), Column("test", overflow="fold"), "system", *map(called, metrics))
     for out, outcome in outcomes.items():
         systems = {"transfer": outcome.metrics, **outcome.metrics["baselines"]}
         for system, figures in systems.items():
@@ -254,7 +253,7 @@ def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
     out, outcome = list(outcomes.items())[-1]
     rows = sorted(outcome.scores["test"].rows, key=lambda row: (row.errors / row.count, row.id))
     for row in (rows[len(rows) // 4], rows[len(rows) // 2], rows[3 * len(rows) // 4]):
-        console.print(f"  said:  {escape(row.reference)}\n  heard: {escape(row.hypothesis)}\n")
+        console.print(f"  said:  {row.reference}\n  heard: {row.hypothesis}\n")
     for out, outcome in outcomes.items():
         facts, metric = outcome.metrics, next(iter(outcome.scores["test"].metrics))
         if facts.get("unseen_floor", {}).get("value"):
@@ -293,7 +292,7 @@ def plan(console: Console, request: Plan) -> int:
         task = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0])
         model, planned = recipe.transfer.apply(encoder, task.objective())
         console.rule(name)
-        console.print(escape(str(planned)))
+        console.print(str(planned))
         for split in task.manifest.splits:
             rows = task.manifest.split(split)
             console.print(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 
 from speechtransfer.audio import Recordings
 from speechtransfer.checkpoint import load as load_model
@@ -68,7 +67,7 @@ def _of_labels(console: Console, manifest: Manifest, labels: Sequence[str]) -> M
     strange = [row.label for row, now in zip(manifest, renamed, strict=True) if row.label != now.label]
     if strange:
         kinds = ", ".join(sorted({str(label) for label in strange}))
-        console.print(escape(f"{len(strange)} utterances are of no word of the run's and count as {UNKNOWN}: {kinds}"))
+        console.print(f"{len(strange)} utterances are of no word of the run's and count as {UNKNOWN}: {kinds}")
     return renamed
 
 

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, Progress, TaskID
 
+from speechtransfer.console import progress_bar
 from speechtransfer.corpora.contract import Importer, Packaged
 from speechtransfer.errors import DataError
 from speechtransfer.files import cache_folder
@@ -66,12 +66,11 @@ def fetch(packages: Sequence[str], cache: Path) -> Path:
                 f"{PREFIX} corpora need {tool} (Debian's package {package}), which is not installed here. "
                 "Use a Debian or Ubuntu system, or another corpus."
             )
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as work,
-            Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+            progress_bar(DownloadColumn()) as progress,
         ):
             for package in packages:
                 _get(package, Path(work), cache, progress)

@@ -9,10 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-
+from speechtransfer.console import progress_bar
 from speechtransfer.corpora.contract import SPLIT_NAMES, Importer, UnusableError, walk
 from speechtransfer.corpora.hub_rows import Part, Place, called, records, told, utterance
 from speechtransfer.corpora.media import Media
@@ -63,12 +60,12 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
     place = Place(store, media, data.startswith(PREFIX))
     rows: list[tuple[Utterance, str]] = []
     ledger: list[LedgerRow] = []
-    with Progress(*_columns(), console=Console(stderr=True), transient=True) as progress:
+    with progress_bar() as progress:
         for part in parts:
             if divided and not _split(part.split):
                 ledger += _unread(part)
                 continue
-            task = progress.add_task(f"Reading {escape(part.where)}", total=part.count)
+            task = progress.add_task(f"Reading {part.where}", total=part.count)
             for number, (values, sound) in enumerate(records(part), 1):
                 where = f"{part.where}: row {number}"
                 split = _split(part.split) if divided else _split(values.get("split") or "")
@@ -84,10 +81,6 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
         why = f" The first of {len(manifest.ledger)}: {first.where}: {first.reason}." if first else ""
         raise DataError(f"{data}: holds no row that can be used.{why}")
     return manifest
-
-
-def _columns() -> tuple[ProgressColumn, ...]:
-    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
 
 
 def _is_saved(path: Path) -> bool:
