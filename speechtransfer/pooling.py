@@ -93,7 +93,7 @@ def with_verdict(outcome: Outcome, outcomes: list[Outcome], baselines: list[Outc
     scratch, transfer = pooled(baselines), pooled(outcomes[: len(baselines)])
     metric = next(iter(outcome.scores["test"].metrics))  # the first is the one that a model is chosen by
     verdict = judge(transfer.scores["test"], scratch.scores["test"], metric, f"from {name}")
-    kept = ("test", "seconds", "steps", "folds", *outcome.scores)
+    kept = ("test", NEGATIVES, "seconds", "steps", "folds", *outcome.scores)
     figures = {key: value for key, value in scratch.metrics.items() if key in kept}
     return Outcome(outcome.scores, {**outcome.metrics, "baselines": {name: figures}, "verdict": verdict.as_dict()})
 

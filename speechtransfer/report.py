@@ -20,7 +20,7 @@ from speechtransfer.files import write_atomically
 from speechtransfer.grading import grades
 from speechtransfer.manifest import LedgerRow, ledger_counts
 from speechtransfer.pictures import Curve, folded, plain, table, told, wrapped
-from speechtransfer.rundata import Heard, Run, Values, blaming, lines_of, optional, read_run, rows_of
+from speechtransfer.rundata import THIS_RUN, Heard, Run, Values, blaming, lines_of, optional, read_run, rows_of
 from speechtransfer.score import GRADED, called, substitutions
 
 Kind = Literal["text", "phones", "labels", "grades"]  # of what was tested
@@ -162,7 +162,7 @@ def _headline(run: Run) -> str:
 
 def _learning(folder: Path) -> str:
     """Loss and dev metric over steps, of this run and each baseline, of their folds where they have some."""
-    homes = {"this run": folder} | {path.name: path for path in sorted(folder.glob("baselines/*")) if path.is_dir()}
+    homes = {THIS_RUN: folder} | {path.name: path for path in sorted(folder.glob("baselines/*")) if path.is_dir()}
     drawn: dict[str, list[Curve]] = {}
     for name, home in homes.items():
         for path in [home / "history.jsonl", *sorted(home.glob("folds/*/history.jsonl"))]:

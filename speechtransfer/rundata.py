@@ -15,6 +15,8 @@ from speechtransfer.manifest import LedgerRow
 from speechtransfer.pictures import told
 from speechtransfer.score import Estimate, called
 
+#: The system of a run's own figures, beside its baselines.
+THIS_RUN = "this run"
 _NOT_TESTS = frozenset({"baselines", "verdict", "source", "unseen_floor", "manifest"})
 _TASKS = {"ctc": "speech recognition", "keywords": "keyword spotting", "grades": "graded labels"}
 _MEANING = {
@@ -102,8 +104,8 @@ def read_run(folder: Path) -> Run:
     path = folder / "metrics.json"
     metrics = read_json(path)
     with blaming(path):
-        systems = {**(metrics.get("baselines") or {}), "this run": metrics}
-        results = [one for name in ("this run", *systems) for one in _results(systems.pop(name, {}), name)]
+        systems = {**(metrics.get("baselines") or {}), THIS_RUN: metrics}
+        results = [one for name in (THIS_RUN, *systems) for one in _results(systems.pop(name, {}), name)]
         tests = sorted({one.test for one in results}, key=lambda name: (name != "test", name))
         results.sort(key=lambda one: tests.index(one.test))  # the systems of a test set under one another
         if not results:

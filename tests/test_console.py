@@ -1,5 +1,6 @@
 """What is told of names that would be markup: each verb prints them as they are, and does its work."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from speechtransfer.checkpoint import save
 from speechtransfer.cli import main
 from speechtransfer.console import plain_console, watched
 from speechtransfer.objectives import Ctc
+from speechtransfer.score import Estimate
 from speechtransfer.transfer import Transfer
 from speechtransfer.vocabulary import Vocabulary
 
@@ -85,3 +87,25 @@ def test_a_bar_is_for_terminals_and_gives_every_item(capsys, monkeypatch):
     assert [*watched("abc", "[/b] :cat:")] == ["a", "b", "c"]
     said = capsys.readouterr()
     assert said.out == "" and "[/b] :cat:" in said.err
+
+
+def test_every_figure_of_every_system_is_told_whole_on_a_narrow_terminal(place, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    spotter = ["adapt", place / "words", "--source", place / "source", "--task", "keywords", "--steps", "1"]
+    more = ["--baseline", "scratch", "--set", "folds=2", "scratch.rates=1e-3"]
+    said = told(capsys, *spotter, *more, "--negatives", place / "corpus", "--out", place / "run")
+    table = []
+    for line in (line for line in said.splitlines() if line.startswith("│")):
+        cells = [cell.strip() for cell in line.split("│")[1:-1]]
+        table = [*table, cells] if cells[0] else [*table[:-1], [*map(" ".join, zip(table[-1], cells, strict=True))]]
+    table = [[cell.strip() for cell in row] for row in table]
+    first = [figure for _, _, figure, *_ in table[:5]]
+    assert first == ["accuracy", "macro F1", "EER", "false rejects", "false accepts"]
+    metrics = json.loads((place / "run" / "metrics.json").read_text())
+    both = metrics, metrics["baselines"]["scratch"]
+    accuracies, alarms = (
+        [str(Estimate.read(figure, one[test][figure])) for one in both]
+        for test, figure in (("test", "accuracy"), ("negatives", "false_accepts_per_hour"))
+    )
+    assert ["run", "test", "accuracy", *accuracies] in table
+    assert ["run", "negatives", "false accepts per hour", *alarms] in table

@@ -23,6 +23,7 @@ from speechtransfer.overrides import override
 from speechtransfer.recipe import Recipe, run
 from speechtransfer.recognition import ALL, vocabularies
 from speechtransfer.record import clean_commit
+from speechtransfer.rundata import THIS_RUN, read_run
 from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
@@ -233,19 +234,18 @@ def _say_prose(console: Console, prose: Prose) -> None:
 
 def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
     """The table of error rates, the verdicts, three decoded examples, and where the reports lie."""
-    tested = [scores for outcome in outcomes.values() for scores in outcome.scores.values()]
-    metrics = list(dict.fromkeys(metric for scores in tested for metric in scores.metrics))
-    table = Table(Column("run", overflow="fold"), Column("test", overflow="fold"), "system", *map(called, metrics))
-    for out, outcome in outcomes.items():
-        systems = {"transfer": outcome.metrics, **outcome.metrics["baselines"]}
-        for system, figures in systems.items():
-            for name in outcome.scores:
-                if name in figures:
-                    # A test without other words, say, has no figure of how they are refused.
-                    cells = (
-                        _figure(metric, figures[name][metric]) if metric in figures[name] else "" for metric in metrics
-                    )
-                    table.add_row(out.name, name, system, *cells)
+    runs = {out: read_run(out).results for out in outcomes}
+    systems = dict.fromkeys(one.system for results in runs.values() for one in results)
+    # A figure a line: a spotter has nine of them, which no terminal holds side by side.
+    names = (Column(name, overflow="fold") for name in ("run", "test", "figure"))
+    table = Table(*names, *("transfer" if system == THIS_RUN else system for system in systems))
+    for out, results in runs.items():
+        for test in dict.fromkeys(one.test for one in results):
+            found = {one.system: one.figures for one in results if one.test == test}
+            for metric in dict.fromkeys(metric for figures in found.values() for metric in figures):
+                # A test without other words, say, has no figure of how they are refused.
+                cells = (str(found.get(system, {}).get(metric, "")) for system in systems)
+                table.add_row(out.name, test, called(metric), *cells)
     console.print(table)
     for out, outcome in outcomes.items():
         if outcome.metrics["verdict"]:
