@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,35 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise SourceError(f"{path}: is not there, so {path.parent} is no run folder.") from error
+        raise SourceError(_missing(path)) from error
     except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path}: cannot be read as JSON ({error}).") from error
+
+
+def _missing(path: Path) -> str:
+    """What is amiss where a run folder's file is not there, and what to name in its place."""
+    folder = path.parent
+    runs = sorted({str(found.parent) for name in ("recipe.json", "metrics.json") for found in folder.glob(f"*/{name}")})
+    if (folder / "metrics.json").exists():
+        return f"{path}: is not there. Train again, or copy the whole of {folder}."
+    if (folder / "recipe.json").exists() or (folder / "checkpoints").exists():
+        return f"{folder}: its training is not finished. Give the same command with --resume to go on with it."
+    if runs:
+        return f"{folder}: holds several runs. Name one of them: {', '.join(runs)}."
+    return f"{path}: is not there, so {folder} is no run folder."
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Turn what damaged values do to their reader into an error that names their file.
+
+    Raises:
+        SourceError: in the place of those errors.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
+        raise SourceError(f"{path}: is not what a run writes ({error!r}). Train or score again.") from error
 
 
 def save(model: Model, folder: Path, dtype: torch.dtype | None = None) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from speechtransfer.errors import DataError, SourceError
+from speechtransfer.files import read_lines
+from speechtransfer.keeping import Place
 from speechtransfer.pooling import of_parts
 from speechtransfer.score import Scores
 from speechtransfer.trial import Outcome, read_outcome
@@ -54,14 +57,15 @@ def compare(runs: Sequence[Path], others: Sequence[Path], metric: str | None = N
     places = [folder.resolve() for folder in (*runs, *others)]
     if len(set(places)) < len(places):
         raise DataError(f"a run is named twice among {_named([*runs, *others])}. Name each once.")
-    read = {folder: _folds(folder) for folder in dict.fromkeys([*runs, *others])}
-    tested = [set(folds) for folds in read.values()]
-    if not set.intersection(*tested):
-        raise DataError(
-            f"{_named(runs)} and {_named(others)} were tested on other utterances. Compare runs of the same data, "
-            "split alike: the same recipe, or the same manifest, folds and split seed."
-        )
-    common = [fold for fold in next(iter(read.values())) if all(fold in each for each in tested)]
+    names = _Names()
+    read = {folder: _folds(folder, names) for folder in (*runs, *others)}
+    tested = {folder: set(folds) for folder, folds in read.items()}
+    shared_folds = tested[runs[0]]
+    for folder, folds in tested.items():
+        shared_folds = shared_folds & folds
+        if not shared_folds:
+            raise DataError(_no_common_fold(runs[0], folder, tested))
+    common = [fold for fold in next(iter(read.values())) if fold in shared_folds]
     draws = {folder: _draws(folds, common) for folder, folds in read.items()}
     heard = [set(one.scores) for each in draws.values() for folds in each for one in folds]
     verdicts: dict[str, Verdict] = {}
@@ -78,18 +82,72 @@ def compare(runs: Sequence[Path], others: Sequence[Path], metric: str | None = N
             if name == "test":
                 raise DataError(f"{name}: {error}") from error
             left_out[name] = str(error)
-    return Comparison(verdicts, len(common), len(set.union(*tested)), left_out)
+    return Comparison(verdicts, len(common), len(set.union(*tested.values())), left_out)
 
 
-def _folds(folder: Path) -> dict[_Tested, list[Outcome]]:
+def _no_common_fold(first: Path, other: Path, tested: Mapping[Path, set[_Tested]]) -> str:
+    """Why two runs share no test, with an utterance that shows it."""
+    ours, theirs = (frozenset[str]().union(*tested[folder]) for folder in (first, other))
+    whose, stray = (first, ours - theirs) if ours - theirs else (other, theirs - ours)
+    shown = f": {min(stray)} is of {whose} alone" if stray else ", as they dealt the same ones into folds otherwise"
+    return (
+        f"{first} and {other} were tested on other utterances{shown}. Compare runs of the same data, split alike: the "
+        "same recipe, or the same manifest, folds and split seed."
+    )
+
+
+class _Names:
+    """One name for each sound, that of the first run which heard it: data may move, and caches differ.
+
+    Of runs that do not say what their sounds held, their own names are all there is.
+    """
+
+    def __init__(self) -> None:
+        self._named: dict[tuple[Place, int], str] = {}
+        self._places: dict[str, tuple[Place, int] | None] = {}
+
+    def of(self, path: Path) -> dict[str, str]:
+        """By the id of each utterance in a predictions file, what it is called here."""
+        given: Counter[Place] = Counter()
+        found = {}
+        for line in read_lines(path):
+            name, place = str(line["id"]), None
+            if "content" in line:
+                sound = line["content"], line.get("start"), line.get("end")
+                given[sound] += 1  # one recording may be there twice
+                place = sound, given[sound]
+            found[name] = self._name(name, place)
+        return found
+
+    def _name(self, name: str, place: tuple[Place, int] | None) -> str:
+        if place is None:
+            self._places.setdefault(name, None)
+            return name
+        if place not in self._named:
+            taken = self._places.get(name) or place
+            self._places[name] = taken
+            # Another recording of that name is another utterance.
+            self._named[place] = name if taken == place else f"{name} ({place[0][0]})"
+        return self._named[place]
+
+
+def _renamed(outcome: Outcome, folder: Path, names: _Names) -> Outcome:
+    """The outcome with its utterances, and the groups that one utterance is, by their names among all runs."""
+    scores = {}
+    for test, found in outcome.scores.items():
+        called = names.of(folder / "predictions" / f"{test}.jsonl")
+        rows = (replace(row, id=called[row.id], group=called.get(row.group, row.group)) for row in found.rows)
+        scores[test] = replace(found, rows=tuple(rows))
+    return replace(outcome, scores=scores)
+
+
+def _folds(folder: Path, names: _Names) -> dict[_Tested, list[Outcome]]:
     """The finished draws of each fold; a plain run is one of one."""
     numbered = [path.parent for path in (folder / "folds").glob("*/metrics.json") if path.parent.name.isdecimal()]
     places = sorted(numbered, key=lambda path: int(path.name)) or [folder]
-    if not (places[0] / "metrics.json").is_file():
-        raise SourceError(f"{folder}: holds no finished run. Name a run folder, or go on with it by --resume.")
     found: dict[_Tested, list[Outcome]] = {}
     for place in places:
-        outcome = read_outcome(place)
+        outcome = _renamed(read_outcome(place), place, names)
         if "test" not in outcome.scores:
             raise SourceError(f"{place}: has no predictions/test.jsonl. Test the run again.")
         found.setdefault(frozenset(row.id for row in outcome.scores["test"].rows), []).append(outcome)

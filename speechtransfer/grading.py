@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from speechtransfer.checkpoint import blaming
 from speechtransfer.pictures import INK, LINES, canvas, svg, wrapped
-from speechtransfer.rundata import Heard, blaming
+from speechtransfer.rundata import Heard
 
 
 def grades(rows: Sequence[Heard], path: Path) -> str:

@@ -13,10 +13,11 @@ from speechtransfer.manifest import SPLITS, Manifest, Utterance
 from speechtransfer.splits import grown, leaks
 
 NAME = "splits.jsonl"
-_Place = tuple[str, float | None, float | None]
+#: A sound wherever its file lies and whatever it is called: its content, and from which second to which.
+Place = tuple[str, float | None, float | None]
 
 
-def _place(row: Utterance) -> _Place:
+def _place(row: Utterance) -> Place:
     """What a row is, wherever its file lies and whatever it is called: the sound's content, and the span of it."""
     return content_hash(row.audio), row.start, row.end
 
@@ -74,14 +75,14 @@ def keep_splits(
     return grown(manifest, kept, prompt, by_speaker and not crossed, by_file)
 
 
-def _read(run: Path) -> tuple[dict[_Place, str], dict[_Place, str]]:
+def _read(run: Path) -> tuple[dict[Place, str], dict[Place, str]]:
     """The split of each recording, and what its file was called; of one sound in two splits, that of the test."""
     if not (run / NAME).is_file():
         inside = [str(path.parent) for pattern in ("*", "folds/*") for path in sorted(run.glob(f"{pattern}/{NAME}"))]
         rather = f"Name one of the runs in it: {', '.join(inside[:5])}." if inside else "Name the folder of a run."
         raise DataError(f"{run}: has no {NAME}, which a run writes where it cuts the splits itself. {rather}")
-    splits: dict[_Place, str] = {}
-    names: dict[_Place, str] = {}
+    splits: dict[Place, str] = {}
+    names: dict[Place, str] = {}
     for number, line in enumerate(read_lines(run / NAME), 1):
         try:
             place, split = (line["content"], line["start"], line["end"]), line["split"]

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from speechtransfer import pictures
 from speechtransfer.audio import probe, read
+from speechtransfer.checkpoint import blaming
 from speechtransfer.detections import detections
 from speechtransfer.errors import AudioError
 from speechtransfer.files import write_atomically
 from speechtransfer.grading import grades
 from speechtransfer.manifest import LedgerRow, ledger_counts
 from speechtransfer.pictures import Curve, folded, plain, table, told, wrapped
-from speechtransfer.rundata import THIS_RUN, Heard, Run, Values, blaming, lines_of, optional, read_run, rows_of
+from speechtransfer.rundata import THIS_RUN, Heard, Run, Values, lines_of, optional, read_run, rows_of
 from speechtransfer.score import GRADED, called, substitutions
 
 Kind = Literal["text", "phones", "labels", "grades"]  # of what was tested

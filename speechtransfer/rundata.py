@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from speechtransfer.checkpoint import read_json
-from speechtransfer.errors import SourceError
+from speechtransfer.checkpoint import blaming, read_json
 from speechtransfer.manifest import LedgerRow
 from speechtransfer.pictures import told
 from speechtransfer.score import Estimate, called
@@ -126,15 +124,6 @@ def _limits(metrics: Values, results: Sequence[Result]) -> list[str]:
     return limits
 
 
-@contextmanager
-def blaming(path: Path) -> Iterator[None]:
-    """Turn what damaged values do to their reader into an error that names their file."""
-    try:
-        yield
-    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise SourceError(f"{path}: is not what a run writes ({error!r}). Train or score again.") from error
-
-
 def _results(values: Values, system: str) -> list[Result]:
     tests = {name: one for name, one in values.items() if name not in _NOT_TESTS and isinstance(one, dict)}
     results = []
@@ -153,8 +142,8 @@ def optional(path: Path) -> Any:
 def lines_of(path: Path) -> list[Values]:
     """The objects of a JSON Lines file; none where there is no file."""
     # Not splitlines: a transcript may hold one of Unicode's further line ends.
-    lines = path.read_text("utf-8", "replace").split("\n") if path.exists() else []
     with blaming(path):
+        lines = path.read_text("utf-8", "replace").split("\n") if path.exists() else []
         return [{**json.loads(line)} for line in lines if line.strip()]
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from speechtransfer.activations import Heard, of_frozen
 from speechtransfer.align import recognisers
 from speechtransfer.audio import Recordings, content_hash
 from speechtransfer.batches import Sound
-from speechtransfer.checkpoint import read_json, save, write_json
+from speechtransfer.checkpoint import blaming, read_json, save, write_json
 from speechtransfer.doctor import learnable
 from speechtransfer.encoders.contract import Encoder, SourceCard
 from speechtransfer.errors import DataError
@@ -45,9 +46,15 @@ from speechtransfer.transfer import Plan, Transfer
 
 #: Where the figures of speech without keywords stand among a run's, and their notes among a task's.
 NEGATIVES = "negatives"
+_TEXTS = ("id", "reference", "hypothesis", "group")
 #: What recomputes the scores of each kind of task from its predictions.
-_SCORERS = {"ctc": score_transcriptions, "keywords": score_labels, "grades": score_grades}
-_TRANSCRIPTION = ("id", "reference", "hypothesis", "group")
+_SCORERS: Mapping[str, Callable[[Sequence[Transcription]], Scores]] = {
+    "ctc": score_transcriptions,
+    "wordless": partial(score_transcriptions, words=False),
+    "phones": score_phones,
+    "keywords": score_labels,
+    "grades": score_grades,
+}
 
 
 @dataclass(frozen=True)
@@ -187,7 +194,7 @@ def write_predictions(folder: Path, name: str, rows: Manifest, scores: Scores, p
     """``predictions/<name>.jsonl``: every utterance with its reference, hypothesis and errors."""
     lines = []
     for row, scored, prediction in zip(rows, scores.rows, predictions, strict=True):
-        spans = {"audio": str(row.audio), "start": row.start, "end": row.end}
+        spans = {"audio": str(row.audio), "content": content_hash(row.audio), "start": row.start, "end": row.end}
         values = {name: value for name, value in asdict(scored).items() if value is not None}
         values |= {"speaker": row.speaker} if row.speaker else {}
         lines.append({**values, **spans, "confidence": rounded(prediction.confidence)})
@@ -253,19 +260,19 @@ def read_outcome(folder: Path) -> Outcome:
     """What a finished run folder holds, its scores recomputed from its predictions.
 
     Raises:
-        SourceError: no such folder.
-        DataError: predictions that are damaged.
+        SourceError: no finished run is there, or what it holds is damaged.
+        DataError: so are its predictions.
     """
-    metrics = read_json(folder / "metrics.json")
-    scores = {}
-    for path in sorted((folder / "predictions").glob("*.jsonl")):
-        rows, before = read_predictions(path), metrics.get(path.stem, {})
-        wordless = "cer" in before and "wer" not in before  # a language without spaces between words
-        if "per" in before:
-            found = score_phones(rows)
-        else:
-            found = score_transcriptions(rows, words=False) if wordless else _SCORERS[metrics["task"]](rows)
-        scores[path.stem] = replace(found, notes=tuple(before.get("notes", ())))
+    path = folder / "metrics.json"
+    metrics, scores = read_json(path), {}
+    for predictions in sorted((folder / "predictions").glob("*.jsonl")):
+        with blaming(path):
+            before = metrics.get(predictions.stem, {})
+            wordless = "cer" in before and "wer" not in before  # a language without spaces between words
+            scorer = _SCORERS["phones" if "per" in before else "wordless" if wordless else metrics["task"]]
+            notes = tuple(before.get("notes", ()))
+        with blaming(predictions):
+            scores[predictions.stem] = replace(scorer(read_predictions(predictions)), notes=notes)
     return Outcome(scores, metrics)
 
 
@@ -273,15 +280,17 @@ def read_predictions(path: Path) -> list[Transcription]:
     """The utterances of a predictions file.
 
     Raises:
-        DataError: a line is damaged.
+        DataError: a line is damaged, an utterance stands there twice, or there is none.
     """
-    try:
-        return [_transcription(row) for row in read_lines(path)]
-    except KeyError as error:
-        raise DataError(f"{path}: a line has no {error}. Test the run again.") from error
-
-
-def _transcription(row: Mapping[str, Any]) -> Transcription:
-    accepted = row.get("accepted")
-    scores, words = row.get("scores"), None if accepted is None else tuple(accepted)
-    return Transcription(*(row[name] for name in _TRANSCRIPTION), scores=scores, accepted=words)
+    rows: dict[str, Transcription] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        if wrong := [name for name in _TEXTS if not isinstance(line.get(name), str)]:
+            raise DataError(f"{path}:{number}: its {wrong[0]} is no text. Test the run again.")
+        if line["id"] in rows:
+            raise DataError(f"{path}:{number}: {line['id']} stands there twice. Test the run again.")
+        accepted = line.get("accepted")
+        words = None if accepted is None else tuple(accepted)
+        rows[line["id"]] = Transcription(*(line[name] for name in _TEXTS), scores=line.get("scores"), accepted=words)
+    if not rows:
+        raise DataError(f"{path}: holds no utterance. Test the run again.")
+    return [*rows.values()]

@@ -313,6 +313,35 @@ def test_amounts_give_a_learning_curve(
     assert "0.05min" in capsys.readouterr().out
 
 
+def test_runs_on_data_that_moved_are_compared(
+    corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adapt(corpus, source, tmp_path / "here") == 0
+    assert adapt(corpus.rename(tmp_path / "elsewhere"), source, tmp_path / "there", "--seed", "5") == 0
+    capsys.readouterr()
+    assert call("compare", tmp_path / "here", "--against", tmp_path / "there") == 0
+    assert capsys.readouterr().out.startswith("test: ")
+
+
+@pytest.mark.parametrize("verb", ["report", "transcribe", "compare"])
+def test_what_is_no_finished_run_says_what_to_name(
+    verb: str, corpus: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    more = {"report": (), "transcribe": (corpus / VICTIM,), "compare": ("--against", tmp_path)}[verb]
+    for amount in ("1min", "all"):
+        (out / amount).mkdir(parents=True)
+        (out / amount / "recipe.json").write_text("{}")
+    assert call(verb, out, *more) == 1
+    assert f"{out}: holds several runs. Name one of them: {out / '1min'}, {out / 'all'}." in capsys.readouterr().err
+    assert call(verb, out / "all", *more) == 1
+    assert "its training is not finished. Give the same command with --resume" in capsys.readouterr().err
+    (out / "all" / "metrics.json").write_text("{}")
+    (out / "all" / "encoder.json").write_text("{")
+    assert call(verb, out / "all", *more) == 1
+    assert str(out / "all") in capsys.readouterr().err
+
+
 def test_plan_trains_nothing_and_forecasts(corpus: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("plan", corpus, "--source", source, "--set", "folds=2", "settings.steps=5") == 0
     said = capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 
 from speechtransfer.cli import main
 from speechtransfer.comparison import compare
-from speechtransfer.errors import DataError, SourceError
+from speechtransfer.errors import DataError, SourceError, SpeechTransferError
 from speechtransfer.score import Transcription, score_labels, score_transcriptions
 from speechtransfer.verdict import judge
 
@@ -22,14 +22,19 @@ def heard(wrong, fold=0, count=36):
     ]
 
 
-def write(folder, rows, kind="ctc", name="test"):
+def write(folder, rows, kind="ctc", name="test", contents=None):
     """A finished run folder as far as figures go; a further test set where it is there already."""
     scores = (score_transcriptions if kind == "ctc" else score_labels)(rows)
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     metrics = folder / "metrics.json"
     facts = json.loads(metrics.read_text()) if metrics.exists() else {"task": kind}
     metrics.write_text(json.dumps(facts | {name: scores.as_dict()}))
-    lines = [json.dumps(vars(row) | {"scores": None, "accepted": None}) for row in rows]
+    known = [
+        {} if one is None else {"content": one, "start": None, "end": None} for one in contents or [None] * len(rows)
+    ]
+    lines = [
+        json.dumps(vars(row) | {"scores": None, "accepted": None} | more) for row, more in zip(rows, known, strict=True)
+    ]
     (folder / "predictions" / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -142,8 +147,15 @@ def test_the_metric_is_the_tasks_own_or_the_one_that_is_asked_for(tmp_path):
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
     good = write(tmp_path / "good", heard(few))
-    with pytest.raises(DataError, match=r"were tested on other utterances\. Compare runs of the same data"):
-        compare([good], [write(tmp_path / "elsewhere", heard(few, 3))])
+    elsewhere = write(tmp_path / "elsewhere", heard(few, 3))
+    with pytest.raises(DataError, match=r"other utterances: f0u0 is of .*good alone\. Compare runs of the same data"):
+        compare([good], [elsewhere])
+    with pytest.raises(DataError, match=r"good and .*elsewhere were tested on other utterances"):
+        compare([good, elsewhere], [write(tmp_path / "same", heard(few))])
+    dealt = write(tmp_path / "dealt" / "folds" / "0", heard(few)[::2]).parents[1]
+    write(dealt / "folds" / "1", heard(few)[1::2])
+    with pytest.raises(DataError, match="dealt the same ones into folds otherwise"):
+        compare([good], [dealt])
     other = [Transcription(row.id, row.reference[1:], row.hypothesis, row.group) for row in heard(few)]
     with pytest.raises(DataError, match="one text contract"):
         compare([good], [write(tmp_path / "other", other)])
@@ -151,7 +163,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         compare([], [good])
     with pytest.raises(DataError, match="is named twice"):
         compare([good], [good.parent / "good"])
-    with pytest.raises(SourceError, match="holds no finished run"):
+    with pytest.raises(SourceError, match=r"holds several runs\. Name one of them: .*/elsewhere, .*/good"):
         compare([good], [tmp_path])
     speakers = [Transcription(row.id, row.reference, row.hypothesis, "one voice") for row in heard(few)]
     for pair in ((good, write(tmp_path / "speakers", speakers)), (tmp_path / "speakers", good)):
@@ -172,4 +184,54 @@ def test_the_command_says_which_folds_it_compares(tmp_path, capsys):
     with pytest.raises(SystemExit) as refused:
         main(["compare", str(three), "--against", str(Path(tmp_path / "nothing"))])
     assert refused.value.code == 1
-    assert "nothing: holds no finished run" in capsys.readouterr().err
+    assert "nothing is no run folder" in capsys.readouterr().err
+
+
+def moved(rows, folder):
+    """The same utterances under other names; each is a group of its own."""
+    return [Transcription(*(f"{folder}/{row.id}", row.reference, row.hypothesis, f"{folder}/{row.id}")) for row in rows]
+
+
+def test_utterances_are_known_by_their_sound_wherever_their_files_lay(tmp_path):
+    contents = [f"sound {i // 2}" for i in range(36)]  # each is there twice
+    ours = write(tmp_path / "ours", moved(heard(few), "/before"), contents=contents)
+    theirs = write(tmp_path / "theirs", moved(heard(many), "/after"), contents=contents)
+    assert compare([ours], [theirs]).verdicts["test"].difference == judged([heard(few)], [heard(many)]).difference
+    # One that was written before sounds were recorded is known by the names of its files.
+    old = write(tmp_path / "old", moved(heard(many), "/before"))
+    for pair in ((ours, old), (old, ours)):
+        assert [*compare([pair[0]], [pair[1]]).verdicts] == ["test"]
+    spoken_again = write(tmp_path / "again", moved(heard(few), "/before"), contents=[f"new {i}" for i in range(36)])
+    with pytest.raises(DataError, match=r"tested on other utterances: /before/f0u0 is of .*ours alone"):
+        compare([ours], [spoken_again])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        *[("metrics.json", text, "is not what a run writes") for text in ("[]", "null", "{}", '{"task": "poetry"}')],
+        ("metrics.json", '{"task": "ctc", "test": 7}', "is not what a run writes"),
+        ("metrics.json", '{"task": "ctc", "test": {"notes": 3}}', "is not what a run writes"),
+        ("predictions/test.jsonl", "", "holds no utterance"),
+        (
+            "predictions/test.jsonl",
+            '{"id": "a", "reference": null, "hypothesis": "", "group": ""}',
+            "reference is no text",
+        ),
+        ("predictions/test.jsonl", '{"id": "a"}', "reference is no text"),
+        ("predictions/test.jsonl", '{"id": "a", "reference": "", "hypothesis": "", "group": ""}\n' * 2, ":2: a stands"),
+        ("predictions/test.jsonl", "[]", "is not a JSON object"),
+    ],
+)
+def test_damage_is_named(tmp_path, name, content, said):
+    good, bad = write(tmp_path / "good", heard(few)), write(tmp_path / "bad", heard(many))
+    (bad / name).write_text(content)
+    with pytest.raises(SpeechTransferError, match=f"bad/{name}.*{said}"):
+        compare([good], [bad])
+
+
+def test_predictions_that_are_a_folder_are_named(tmp_path):
+    run = write(tmp_path / "run", heard(few))
+    (run / "predictions" / "other.jsonl").mkdir()
+    with pytest.raises(SpeechTransferError, match=r"other\.jsonl"):
+        compare([run], [write(tmp_path / "other", heard(few))])
