@@ -278,7 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"speechtransfer: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("speechtransfer: interrupted; --resume goes on from the last checkpoint.", file=sys.stderr)
+        more = "; --resume goes on from the last checkpoint" if isinstance(verb, (Adapt, Run)) else ""
+        print(f"speechtransfer: interrupted{more}.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

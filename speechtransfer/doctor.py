@@ -15,7 +15,7 @@ from speechtransfer.audio import is_silent
 from speechtransfer.console import watched
 from speechtransfer.corpora.contract import is_sound
 from speechtransfer.errors import AudioError, DataError, TextError
-from speechtransfer.manifest import LedgerRow, Manifest, Utterance
+from speechtransfer.manifest import LedgerRow, Manifest, Utterance, ledger_counts
 from speechtransfer.measure import Measured, measure
 from speechtransfer.splits import leaks
 from speechtransfer.text import TextContract
@@ -164,11 +164,25 @@ def judge(
     given, left = set(manifest.splits), set(kept.splits)
     errors += [f"the {name} split would be empty: each of its rows is unusable." for name in sorted(given - left)]
     if not len(kept):
-        errors.append("no utterance can be used. The ledger has the reason for each.")
+        errors.append(_nothing_left(kept.ledger, manifest, field))
     whole = {row.audio for row in kept if row.whole}
     crossing = leaks(kept, lambda row: str(row.audio) if row.audio in whole else row.id)
     errors += [f"{audio} is in the splits {', '.join(names)} at once." for audio, names in crossing.items()]
     return Examined(kept, tuple(errors), seconds_by_split(kept, seconds), said)
+
+
+def _nothing_left(ledger: Sequence[LedgerRow], given: Manifest, field: str) -> str:
+    """Why no utterance is left, by the commonest reason, and which task could use them."""
+    if not ledger:
+        return "no utterance can be used: there is none."
+    kind, count = next(iter(ledger_counts(ledger).items()))
+    first = next(row for row in ledger if row.reason.startswith(kind))
+    told = f"no utterance can be used. Of {count} in {len(ledger)}, {first.audio} first: {first.reason.rstrip('.')}."
+    other = "label" if field == "text" else "text"
+    if any(getattr(row, field) is not None for row in given) or all(getattr(row, other) is None for row in given):
+        return told
+    meant = "--task keywords (or grades)" if field == "text" else "--task ctc"
+    return f"{told} The rows have a {other}: did you mean {meant}?"
 
 
 def _lost_from_a_test(row: LedgerRow) -> bool:

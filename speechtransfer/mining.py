@@ -161,7 +161,10 @@ def mine(
     tallies = {word: _tally(word, counts[word], cuts, chosen, left) for word in words}
     if not chosen:
         why = "; ".join(f"{word}: {tally.occurrences} in transcripts, {told(tally)}" for word, tally in tallies.items())
-        raise DataError(f"no clip could be cut ({why}). Choose other words, or a lower --least-confidence.")
+        mend = "Choose other words, or a lower --least-confidence."
+        if not spoken:
+            mend = "Choose others: without --words, mine lists those of the corpus."
+        raise DataError(f"no clip could be cut ({why}). {mend}")
     clips = _write(chosen, {row.id: number for number, row in enumerate(manifest)}, out)
     write_lines(out / "index.jsonl", (_line(name, cut) for name, cut in clips.items()))
     ledger = (LedgerRow(row.id, reason, split=row.split, where=f"the word {word}") for word, row, reason in left)

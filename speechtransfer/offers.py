@@ -38,8 +38,8 @@ def offers() -> list[Offer]:
         packaged_sources(),
         *map(Path, filter(None, os.environ.get("SPEECHTRANSFER_SOURCES", "").split(os.pathsep))),
     ]
-    folders = [folder for root in roots if root.is_dir() for folder in sorted(root.iterdir()) if folder.is_dir()]
-    return [found for folder in folders if (found := _offer(folder)) is not None]
+    folders = [(folder, root) for root in roots if root.is_dir() for folder in _folders(root)]
+    return [found for folder, root in folders if (found := _offer(folder, str(folder.relative_to(root)))) is not None]
 
 
 def find_run(run: Path) -> Path:
@@ -48,8 +48,13 @@ def find_run(run: Path) -> Path:
     return packaged if not run.exists() and packaged.is_dir() else run
 
 
-def _offer(folder: Path) -> Offer | None:
-    """What a folder offers; None where it holds no weights."""
+def _folders(root: Path) -> list[Path]:
+    """The folders of a root, and those within them: a hub's names are of an owner and a model."""
+    return sorted(folder for pattern in ("*", "*/*") for folder in root.glob(pattern) if folder.is_dir())
+
+
+def _offer(folder: Path, name: str) -> Offer | None:
+    """What a folder offers by that name; None where it holds no weights."""
     weights = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".safetensors", ".pth", ".bin"))
     if not weights:
         return None
@@ -57,9 +62,9 @@ def _offer(folder: Path) -> Offer | None:
     try:
         kind = kind_of(folder)
         if kind != "run":
-            return Offer(folder.name, kind, (), licence_of(folder), size)
+            return Offer(name, kind, (), licence_of(folder), size)
         described = read_json(folder / "encoder.json")
         card = described["card"]
-        return Offer(folder.name, described["family"], tuple(card.get("languages") or ()), card.get("licence"), size)
+        return Offer(name, described["family"], tuple(card.get("languages") or ()), card.get("licence"), size)
     except (SourceError, KeyError, TypeError, AttributeError) as error:
-        return Offer(folder.name, None, (), None, size, str(error))
+        return Offer(name, None, (), None, size, str(error))

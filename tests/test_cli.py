@@ -342,6 +342,33 @@ def test_what_is_no_finished_run_says_what_to_name(
     assert str(out / "all") in capsys.readouterr().err
 
 
+def test_what_cannot_be_done_is_refused_before_anything_is_heard(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("transcribe", source) == 1
+    assert "there is nothing to transcribe" in capsys.readouterr().err
+    assert call("score", source, tmp_path / "nowhere", "--out", tmp_path) == 1
+    assert f"{tmp_path}: is a folder. Name a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verb", "goes_on"), [("adapt", True), ("check", False)])
+def test_an_interruption_speaks_of_resuming_what_can_be_resumed(
+    verb: str,
+    goes_on: bool,
+    corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("train", "check"):
+        monkeypatch.setattr(f"speechtransfer.actions.{place}.detect", interrupt)
+    assert call(verb, corpus, *(("--out", tmp_path / "run") if goes_on else ())) == 130
+    assert ("--resume" in capsys.readouterr().err) is goes_on
+
+
 def test_plan_trains_nothing_and_forecasts(corpus: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("plan", corpus, "--source", source, "--set", "folds=2", "settings.steps=5") == 0
     said = capsys.readouterr().out

@@ -13,7 +13,7 @@ from conftest import RATE, tone
 
 from speechtransfer.audio import Recordings
 from speechtransfer.corpora import load
-from speechtransfer.doctor import examine, learnable, require
+from speechtransfer.doctor import examine, judge, learnable, require
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import DataError
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance, ledger_counts
@@ -148,10 +148,22 @@ def test_a_split_that_would_be_empty_is_an_error(good: Manifest) -> None:
         row.audio.write_text("no sound")
     errors = examine(good, Recordings(RATE), CONTRACT).errors
     assert sum("split would be empty" in error for error in errors) == 3
-    assert any("no utterance can be used" in error for error in errors)
+    assert any(f"no utterance can be used. Of 9 in 10, {good[0].id} first: unusable sound" in one for one in errors)
     with pytest.raises(DataError, match="and 2 more"):
         require(examine(good, Recordings(RATE), CONTRACT))
     assert "no utterance can be used" in examine(Manifest(()), Recordings(RATE), CONTRACT).errors[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "has", "meant"),
+    [("text", {"label": "x"}, "did you mean --task keywords"), ("label", {"text": "x"}, "did you mean --task ctc")],
+)
+def test_rows_of_another_task_say_which(good: Manifest, field: str, has: dict[str, str], meant: str) -> None:
+    rows = Manifest(tuple(replace(row, **({"text": None, "label": None} | has)) for row in good))
+    found = judge(rows, {}, lambda row: 1.0, CONTRACT, field).errors
+    assert any(meant in error for error in found)
+    bare = Manifest(tuple(replace(row, text=None, label=None) for row in good))
+    assert not any("did you mean" in error for error in judge(bare, {}, lambda row: 1.0, CONTRACT, field).errors)
 
 
 def test_test_utterances_that_the_importer_dropped_are_errors(tmp_path: Path) -> None:

@@ -186,6 +186,8 @@ def test_a_clip_of_another_word_is_warned_of(
         ("_unknown_", 1, "cannot be a word"),
         ("_silence_", 1, "cannot be a word"),
         (" ", 1, "cannot be a word"),
+        ("two\nlines", 1, "cannot be a word: it holds a line break"),
+        ("a\tb", 1, "a tab"),
         ("shrill", 21, "21 recordings; give 1 to 20"),
     ],
 )
@@ -198,7 +200,7 @@ def test_what_cannot_be_a_word_is_refused(
     assert bytes_of(run) == before
 
 
-@pytest.mark.parametrize("defect", ["silent", "not sound", "missing", "twice", "too short", "out is there"])
+@pytest.mark.parametrize("defect", ["silent", "not sound", "missing", "folder", "twice", "too short", "out is there"])
 def test_a_clip_that_cannot_be_used_changes_nothing(
     run: Path, clips: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], defect: str
 ) -> None:
@@ -207,6 +209,8 @@ def test_a_clip_that_cannot_be_used_changes_nothing(
         write_wav(bad, np.zeros(RATE), RATE)
     elif defect == "not sound":
         bad.write_text("this is a text")
+    elif defect == "folder":
+        bad.mkdir()
     elif defect == "twice":
         shutil.copy(clips[0], bad)
     elif defect == "too short":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from speechtransfer.sources import DEFAULT_SOURCE, load_encoder, packaged_source
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of sources: a dnn's state dict, a checkpoint of an unknown type, and what is no source."""
-    for name in ("digits", "stranger", "empty"):
+    for name in ("digits", "stranger", "empty", "owner"):
         (tmp_path / name).mkdir()
     sizes = {"0": (128, 80), "2": (64, 128), "4": (10, 64)}
     state = {f"{key}.weight": torch.zeros(size) for key, size in sizes.items()}
@@ -25,6 +26,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "digits" / "README.md").write_text("---\nlicense: mit\n---\n")
     (tmp_path / "stranger" / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (tmp_path / "stranger" / "model.safetensors").write_bytes(b"x")
+    shutil.copytree(tmp_path / "digits", tmp_path / "owner" / "model")  # as a hub names them
     (tmp_path / "notes.txt").write_text("no source")
     monkeypatch.setenv("SPEECHTRANSFER_SOURCES", str(tmp_path))
     return tmp_path
@@ -33,11 +35,11 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_listed_can_be_loaded_by_its_name(shelf: Path) -> None:
     listed = {one.name: one for one in offers()}
     assert next(iter(listed)) == DEFAULT_SOURCE
-    assert listed.keys() == {DEFAULT_SOURCE, "digits", "stranger"}
+    assert listed.keys() == {DEFAULT_SOURCE, "digits", "stranger", "owner/model"}
     assert listed[DEFAULT_SOURCE].languages == ("bel", "bul", "ces", "eng", "fra", "ita", "nld", "ron", "spa")
     assert 0 < listed[DEFAULT_SOURCE].megabytes <= 8
     assert (listed["digits"].family, listed["digits"].licence, listed["digits"].languages) == ("dnn", "mit", ())
-    for name in (DEFAULT_SOURCE, "digits"):
+    for name in (DEFAULT_SOURCE, "digits", "owner/model"):
         assert load_encoder(name).family == listed[name].family
 
 

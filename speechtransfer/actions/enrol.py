@@ -71,6 +71,8 @@ def _allowed(word: str, known: Sequence[str], again: bool) -> str:
     name = unicodedata.normalize("NFC", word.strip())  # as the labels of a folder are
     if not name or name in RESERVED:
         raise SettingsError(f"{word!r} cannot be a word: {', '.join(RESERVED)} and nothing are kept for other sound.")
+    if not name.isprintable():  # events and transcripts are lines, their parts between tabs
+        raise SettingsError(f"{name!r} cannot be a word: it holds a line break, a tab or another unseen character.")
     if name in known and not again:
         raise SettingsError(f"{name}: is one of the run's words already. Give --replace to make it anew.")
     if name not in known and again:
@@ -87,6 +89,8 @@ def _embedded(model: Model, audio: Sequence[Path], recordings: Recordings) -> li
     rows = [Utterance(path.resolve()) for path in audio]
     sounds: dict[str, Path] = {}
     for path, row in zip(audio, rows, strict=True):
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder. Name the sound files in it; nothing was changed.")
         samples = torch.tensor([0 if (why := unusable_audio(recordings, row)) else len(recordings(row))])
         if why is None and not int(model.encoder.frame_lengths(samples)[0]):
             why = "shorter than one frame"

@@ -17,7 +17,7 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.contract import is_sound
 from speechtransfer.doctor import examine, require
 from speechtransfer.embedding import embed as write_features
-from speechtransfer.errors import AudioError
+from speechtransfer.errors import AudioError, SettingsError
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import UNKNOWN, Manifest, Utterance
@@ -38,6 +38,8 @@ _TOGETHER = 16
 
 def score(console: Console, request: Score) -> int:
     """Score a run on any data: its test split where it has one, otherwise every row."""
+    if request.out is not None and request.out.is_dir():
+        raise SettingsError(f"{request.out}: is a folder. Name a file to write the predictions to.")
     model = load_model(find_run(request.run))
     recordings = Recordings(model.encoder.sample_rate)
     manifest = load_corpus(request.data, None, request.audio_root, request.language)
@@ -76,7 +78,10 @@ def transcribe(request: Transcribe) -> int:
 
     Raises:
         AudioError: at the end, where there was such a file; at once, where it is the only one.
+        SettingsError: no file is given.
     """
+    if not request.audio:
+        raise SettingsError("there is nothing to transcribe. Give sound files.")
     model = load_model(find_run(request.run))
     recordings, lost = Recordings(model.encoder.sample_rate), 0
     for first in range(0, len(request.audio), _TOGETHER):
