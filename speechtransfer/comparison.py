@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from speechtransfer.checkpoint import read_json
 from speechtransfer.errors import DataError, SourceError
 from speechtransfer.files import read_lines
 from speechtransfer.keeping import Place
@@ -15,6 +18,8 @@ from speechtransfer.score import Scores
 from speechtransfer.trial import Outcome, read_outcome
 from speechtransfer.verdict import Verdict, judge
 
+#: What seeds of one system may differ in: the data may lie elsewhere, and a budget in minutes gives what steps it can.
+_OF_A_SEED = {"settings.seed", "settings.steps", "commit", "data"}
 #: The utterances of a fold's own test: what tells it from the other folds, whatever its number.
 _Tested = frozenset[str]
 
@@ -28,12 +33,14 @@ class Comparison:
         folds: how many folds all of them were tested on; only those are compared.
         all_folds: how many there are in any of them.
         left_out: why a further test set is not compared, by its name.
+        unlike: of each side what its runs differ in beside the seed, by the fields of a recipe: no seeds of one system.
     """
 
     verdicts: Mapping[str, Verdict]
     folds: int
     all_folds: int
     left_out: Mapping[str, str]
+    unlike: tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def compare(runs: Sequence[Path], others: Sequence[Path], metric: str | None = None) -> Comparison:
@@ -82,7 +89,24 @@ def compare(runs: Sequence[Path], others: Sequence[Path], metric: str | None = N
             if name == "test":
                 raise DataError(f"{name}: {error}") from error
             left_out[name] = str(error)
-    return Comparison(verdicts, len(common), len(set.union(*tested.values())), left_out)
+    unlike = _unlike(runs), _unlike(others)
+    return Comparison(verdicts, len(common), len(set.union(*tested.values())), left_out, unlike)
+
+
+def _unlike(runs: Sequence[Path]) -> tuple[str, ...]:
+    """The fields of their recipes in which runs differ; a baseline's folder has no recipe of its own."""
+    recipes = [dict(_fields(read_json(path))) for run in runs if (path := run / "recipe.json").is_file()]
+    names = dict.fromkeys(name for recipe in recipes for name in recipe if name not in _OF_A_SEED)
+    return tuple(name for name in names if len({json.dumps(recipe.get(name)) for recipe in recipes}) > 1)
+
+
+def _fields(values: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted names of a recipe's fields, as ``--set`` takes them, with their values."""
+    for name, value in values.items() if isinstance(values, dict) else ():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{before}{name}.")
+        else:
+            yield before + name, value
 
 
 def _no_common_fold(first: Path, other: Path, tested: Mapping[Path, set[_Tested]]) -> str:

@@ -187,6 +187,20 @@ def test_the_command_says_which_folds_it_compares(tmp_path, capsys):
     assert "nothing is no run folder" in capsys.readouterr().err
 
 
+def test_runs_of_one_side_that_are_no_seeds_of_one_system_are_named(tmp_path, capsys):
+    one, two, other = (write(tmp_path / name, heard(few)) for name in ("one", "two", "other"))
+    recipe = {"commit": "a", "settings": {"seed": 1, "lr": 0.1, "steps": 9}, "train_minutes": None}
+    for run, changes in ((one, {}), (two, {"commit": "b", "settings": {"seed": 2, "lr": 0.1, "steps": 8}})):
+        (run / "recipe.json").write_text(json.dumps(recipe | changes))
+    assert compare([one, two], [other]).unlike == ((), ())
+    (two / "recipe.json").write_text(json.dumps(recipe | {"settings": {"lr": 0.2}, "train_minutes": 4}))
+    assert compare([other], [one, two]).unlike == ((), ("settings.lr", "train_minutes"))
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", str(other), "--against", str(one), str(two)])
+    assert ended.value.code == 0
+    assert "two are no seeds of one system: they differ in settings.lr, train_minutes" in capsys.readouterr().out
+
+
 def moved(rows, folder):
     """The same utterances under other names; each is a group of its own."""
     return [Transcription(*(f"{folder}/{row.id}", row.reference, row.hypothesis, f"{folder}/{row.id}")) for row in rows]

@@ -19,6 +19,10 @@ def compare(console: Console, request: Compare) -> int:
         console.print(f"on the {found.folds} of {found.all_folds} folds that all of them were tested on")
     for name, verdict in found.verdicts.items():
         console.print(f"{name}: {verdict}")
+    for side, fields in zip((request.run, request.against), found.unlike, strict=True):
+        if fields:
+            named = ", ".join(map(str, side))
+            console.print(f"warning: {named} are no seeds of one system: they differ in {', '.join(fields)}")
     for name, why in found.left_out.items():
         console.print(f"{name}: not compared: {why}")
     return 0
