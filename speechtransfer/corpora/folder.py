@@ -52,9 +52,6 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
             audio = resolve_inside(str(path), base, roots, str(path))
             label = unicodedata.normalize("NFC", folders[0])
             rows.append(Utterance(audio, label=label, language=language, split=split))
-    for folder in base.glob("*/" * (1 + split_layout)):
-        if not folder.name.startswith(".") and not any(folder.iterdir()):
-            ledger.append(LedgerRow(str(folder), "a class folder without a sound file"))
     if not rows:
         raise DataError(f"{data}: holds no sound file in a class folder. Put each in FOLDER/<label>/.")
     return Manifest(tuple(rows), tuple(ledger))
