@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from speechtransfer.checkpoint import read_json
+from speechtransfer.checkpoint import blaming, read_json
 from speechtransfer.errors import DataError, SourceError
 from speechtransfer.files import read_lines
 from speechtransfer.keeping import Place
@@ -19,7 +19,7 @@ from speechtransfer.trial import Outcome, read_outcome
 from speechtransfer.verdict import Verdict, judge
 
 #: What seeds of one system may differ in: the data may lie elsewhere, and a budget in minutes gives what steps it can.
-_OF_A_SEED = {"settings.seed", "settings.steps", "commit", "data"}
+_OF_A_SEED = {"settings.seed", "settings.steps", "commit", "data", "name"}
 #: The utterances of a fold's own test: what tells it from the other folds, whatever its number.
 _Tested = frozenset[str]
 
@@ -134,13 +134,14 @@ class _Names:
         """By the id of each utterance in a predictions file, what it is called here."""
         given: Counter[Place] = Counter()
         found = {}
-        for line in read_lines(path):
-            name, place = str(line["id"]), None
-            if "content" in line:
-                sound = line["content"], line.get("start"), line.get("end")
-                given[sound] += 1  # one recording may be there twice
-                place = sound, given[sound]
-            found[name] = self._name(name, place)
+        with blaming(path):
+            for line in read_lines(path):
+                name, place = str(line["id"]), None
+                if "content" in line:
+                    sound = line["content"], line["start"], line["end"]
+                    given[sound] += 1  # one recording may be there twice
+                    place = sound, given[sound]
+                found[name] = self._name(name, place)
         return found
 
     def _name(self, name: str, place: tuple[Place, int] | None) -> str:

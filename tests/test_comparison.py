@@ -235,6 +235,11 @@ def test_utterances_are_known_by_their_sound_wherever_their_files_lay(tmp_path):
         ("predictions/test.jsonl", '{"id": "a"}', "reference is no text"),
         ("predictions/test.jsonl", '{"id": "a", "reference": "", "hypothesis": "", "group": ""}\n' * 2, ":2: a stands"),
         ("predictions/test.jsonl", "[]", "is not a JSON object"),
+        (
+            "predictions/test.jsonl",
+            '{"id": "a", "reference": "a", "hypothesis": "a", "group": "a", "content": {}, "start": 0, "end": 1}',
+            "is not what a run writes",
+        ),
     ],
 )
 def test_damage_is_named(tmp_path, name, content, said):
