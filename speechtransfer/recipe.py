@@ -205,6 +205,7 @@ def run(
         commit: of the code; kept in ``recipe.json``, so that a resumed run knows where it began.
 
     Raises:
+        PlanError: the source and the task do not fit, or a rule or a cut names nothing of it.
         SettingsError: the folder holds another run, the source is of another family than the recipe's, or the
             network to train from scratch hears another sample rate.
     """
@@ -224,7 +225,10 @@ def run(
         tested = [row for rows in task.tests.values() for row in rows]
         refuse_contamination(encoder.card, tested)
         refuse_repeats((*task.manifest.split("train"), *task.manifest.split("dev")), tested)
-    if recipe.scratch.folds:  # what cannot be built is refused before hours of training
+    # What cannot be built is refused before hours of training, and before a folder is begun that other settings,
+    # mended ones, could not go on with.
+    recipe.transfer.apply(encoder, tasks[numbers[0]].objective())
+    if recipe.scratch.folds:
         beside.model(tasks[numbers[0]])
     write_json(out / "recipe.json", {**recipe.config(), "commit": commit})
     folders = {fold: out if len(tasks) == 1 else out / "folds" / str(fold) for fold in tasks}

@@ -210,6 +210,16 @@ def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path, tiny: Callable
     assert (tmp_path / "run" / "recipe.json").read_bytes() == before
 
 
+def test_a_transfer_that_fits_no_source_leaves_no_run_in_the_way_of_a_mended_one(
+    tmp_path: Path, tiny: Callable[..., Conformer]
+) -> None:
+    made = recipe(corpus(tmp_path / "c"), run_folds=(0,))
+    with pytest.raises(PlanError, match="layer9"):
+        run(replace(made, transfer=Transfer(cut="layer9")), tmp_path / "run", tiny())
+    assert not (tmp_path / "run").exists()
+    run(made, tmp_path / "run", tiny())
+
+
 def test_a_run_of_an_earlier_version_is_resumed_where_a_new_field_has_its_default(
     tmp_path: Path, tiny: Callable[..., Conformer]
 ) -> None:
