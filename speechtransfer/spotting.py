@@ -245,8 +245,8 @@ def _require_words(manifest: Manifest) -> None:
     lost = sorted(words - {row.label for row in manifest.split("train")})
     if lost or not words:
         raise DataError(
-            f"no recording is left to learn {', '.join(lost) or 'any word'} from, after dev and test have theirs. "
-            "Add recordings of it, three at least, or leave it out."
+            f"no recording is left to learn {', '.join(map(repr, lost)) or 'any word'} from, after dev and test have "
+            "theirs. Add recordings of it, three at least, or leave it out."
         )
 
 

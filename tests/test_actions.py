@@ -19,7 +19,7 @@ def test_a_budget_passes_as_often_over_every_amount(tmp_path: Path, monkeypatch:
         budgets[out.name] = recipe
 
     monkeypatch.setattr("speechtransfer.actions.train.run", note)
-    monkeypatch.setattr("speechtransfer.actions.train._say_outcomes", lambda *_: None)
+    monkeypatch.setattr("speechtransfer.actions.train.tell_outcomes", lambda *_: None)
     command = f"adapt {SYNTHETIC} --source random:conformer --baseline scratch --minutes 10 --amounts 0.1 0.2 all --out"
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command.split(), str(tmp_path / "run")])

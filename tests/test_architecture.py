@@ -52,7 +52,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     7: (
         *("baseline", "catalogue", "comparison", "continuing", "defaults", "pooling", "recipe", "recognition"),
-        *("spotting", "tasks"),
+        *("spotting", "tasks", "telling"),
     ),
     8: ("__init__", "__main__", "actions", "align_verb", "cli", "finished_verbs", "keyword_verbs"),
 }
@@ -106,6 +106,9 @@ WITHIN_A_LAYER = {
     ("continuing", "baseline"): "a run keeps the baseline that it was judged by",
     ("recipe", "pooling"): "a recipe pools its folds",
     ("comparison", "pooling"): "runs of several folds are compared as they are pooled",
+    ("telling", "recipe"): "it tells what a recipe is about to learn from",
+    ("telling", "recognition"): "and what its outputs stand for",
+    ("telling", "tasks"): "in its first fold",
     ("recipe", "tasks"): "a recipe cuts its data into tasks",
     ("recipe", "spotting"): "a recipe has a spotter's settings",
     ("defaults", "spotting"): "they are a recipe",

@@ -135,7 +135,7 @@ def test_under_two_hours_adapt_says_what_tests_on_all(
     little: float, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
-    monkeypatch.setattr("speechtransfer.actions.train._LITTLE", little)
+    monkeypatch.setattr("speechtransfer.telling._LITTLE", little)
     with pytest.raises(SystemExit):
         cli.main(["adapt", corpus(tmp_path, (None,)), "--steps", "1", "--out", str(tmp_path / "run")])
     assert ("--cross-validate tests on all of it" in capsys.readouterr().out) == told

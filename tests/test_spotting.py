@@ -176,7 +176,7 @@ def test_a_word_that_is_left_without_a_recording_to_learn_from_is_named(words: P
     corpus = open_corpus(made, RATE)
     lost = [fold for fold in range(made.folds) if not _learns(made, corpus, fold)]
     assert lost
-    with pytest.raises(DataError, match="left to learn solo from"):
+    with pytest.raises(DataError, match="left to learn 'solo' from"):
         fold_task(made, corpus, lost[0])
 
 

@@ -5,29 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from speechtransfer import catalogue
 from speechtransfer.baseline import Baseline
 from speechtransfer.continuing import begun_at, refuse_other_run, with_its_baseline
 from speechtransfer.corpora import detect
-from speechtransfer.corpora.prose import Prose
 from speechtransfer.defaults import defaults
 from speechtransfer.doctor import learnable
 from speechtransfer.errors import SettingsError
 from speechtransfer.fit import forecast
 from speechtransfer.overrides import override
 from speechtransfer.recipe import Recipe, run
-from speechtransfer.recognition import ALL, vocabularies
 from speechtransfer.record import clean_commit
-from speechtransfer.rundata import THIS_RUN, read_run
-from speechtransfer.score import Estimate, called
 from speechtransfer.sources import DEFAULT_SOURCE, load_encoder
 from speechtransfer.tasks import Corpus, fold_task, open_corpus
-from speechtransfer.text import TextContract
+from speechtransfer.telling import tell_data, tell_outcomes, tell_units
 from speechtransfer.trial import Outcome, peak_memory_mb
 
 if TYPE_CHECKING:
@@ -38,8 +33,8 @@ _ALL = "all"
 _EPISODE = (10, 4)
 #: Of a recipe, what the command line of adapt and of plan DATA says otherwise than by --set.
 _OPTIONS = {"data": "DATA", "task": "--task", "source": "--source", "source_language": "--source-language"}
-#: Notes on a test whose speakers may have been heard before; and seconds of speech of which a fifth is a small test.
-_SEEN, _LITTLE = {"speaker-dependent", "recording-dependent"}, 7200.0
+#: Notes on a test whose speakers may have been heard before.
+_SEEN = {"speaker-dependent", "recording-dependent"}
 
 
 def _with_flags(recipe: Recipe, flags: Training, runs: int) -> Recipe:
@@ -132,10 +127,7 @@ def adapt(console: Console, request: Adapt) -> int:
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     if request.cross_validate and corpus.manifest.splits:
         raise SettingsError(f"{request.data}: its rows name their own splits. Leave out --cross-validate.")
-    _say_corpus(console, corpus, first)
-    _say_contract(console, corpus.contract)
-    if request.texts:
-        _say_prose(console, corpus.prose)
+    tell_data(console, corpus, first)
     if request.require_unseen_speakers and any(
         _SEEN & {*notes} for notes in fold_task(first, corpus, 0).notes.values()
     ):
@@ -152,9 +144,9 @@ def adapt(console: Console, request: Adapt) -> int:
     for amount, out in outs.items():
         unit = "recordings of each word of" if base.task == "keywords" else "minutes of"
         console.rule(f"{amount} {'of' if amount == _ALL else unit} the training speech")
-        _say_units(console, recipes[amount], corpus)
+        tell_units(console, recipes[amount], corpus)
         outcomes[out] = run(recipes[amount], out, encoder, corpus, flags.resume)
-    _say_outcomes(console, outcomes)
+    tell_outcomes(console, outcomes)
     return 0
 
 
@@ -198,78 +190,6 @@ def _folder(amount: str, task: str) -> str:
     return amount if amount == _ALL else f"{amount}{'clips' if task == 'keywords' else 'min'}"
 
 
-def _say_corpus(console: Console, corpus: Corpus, recipe: Recipe) -> None:
-    seconds = sum(corpus.recordings.seconds(row) for row in corpus.manifest)
-    dropped = sum(row.action == "dropped" for row in corpus.manifest.ledger)
-    console.print(f"{len(corpus.manifest)} utterances, {seconds / 60:.1f} minutes; {dropped} dropped into the ledger")
-    if recipe.keep_splits is not None:
-        kept = fold_task(recipe, corpus, 0).cut or ()
-        tested, left = sum(row.split == "test" for row in kept), len(corpus.manifest) - len(kept)
-        console.print(f"the test is kept: {tested} utterances; {left} near dev or test are in the ledger")
-    elif not corpus.manifest.splits and recipe.run_folds == (0,) and seconds < _LITTLE:
-        console.print("under two hours, of which one part in five is the test; --cross-validate tests on all of it")
-
-
-def _say_contract(console: Console, contract: TextContract) -> None:
-    """Whose rules the transcripts pass, where they are a language's."""
-    if contract.rules is not None:
-        told = contract.rules.told()
-        console.print(f"text: rules of {contract.language} (version {contract.version}): {told}")
-
-
-def _say_units(console: Console, recipe: Recipe, corpus: Corpus) -> None:
-    """What the outputs of a recogniser stand for, and why, by the training rows of its first fold."""
-    if recipe.task == "ctc":
-        train = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0]).manifest.split("train")
-        for name, (vocabulary, why) in vocabularies(train.rows, recipe, corpus.phones).items():
-            whose = "" if name == ALL else f" of {name}"
-            console.print(f"units{whose}: {len(vocabulary.symbols)} {vocabulary.units.called}: {why}")
-
-
-def _say_prose(console: Console, prose: Prose) -> None:
-    """How much text there is for the language model, and what is not read of it."""
-    count = f"{len(prose.sentences)} sentences of text, {sum(map(len, prose.sentences))} characters"
-    console.print(f"{count}; {prose.left_out} left out (digits, no letter), {prose.beyond} beyond what is counted")
-
-
-def _say_outcomes(console: Console, outcomes: Mapping[Path, Outcome]) -> None:
-    """The table of error rates, the verdicts, three decoded examples, and where the reports lie."""
-    runs = {out: read_run(out).results for out in outcomes}
-    systems = dict.fromkeys(one.system for results in runs.values() for one in results)
-    # A figure a line: a spotter has nine of them, which no terminal holds side by side.
-    names = (Column(name, overflow="fold") for name in ("run", "test", "figure"))
-    table = Table(*names, *("transfer" if system == THIS_RUN else system for system in systems))
-    for out, results in runs.items():
-        for test in dict.fromkeys(one.test for one in results):
-            found = {one.system: one.figures for one in results if one.test == test}
-            for metric in dict.fromkeys(metric for figures in found.values() for metric in figures):
-                # A test without other words, say, has no figure of how they are refused.
-                cells = (str(found.get(system, {}).get(metric, "")) for system in systems)
-                table.add_row(out.name, test, called(metric), *cells)
-    console.print(table)
-    for out, outcome in outcomes.items():
-        if outcome.metrics["verdict"]:
-            console.print(f"{out.name}: {outcome.metrics['verdict']['text']}")
-    out, outcome = list(outcomes.items())[-1]
-    rows = sorted(outcome.scores["test"].rows, key=lambda row: (row.errors / row.count, row.id))
-    for row in (rows[len(rows) // 4], rows[len(rows) // 2], rows[3 * len(rows) // 4]):
-        console.print(f"  said:  {row.reference}\n  heard: {row.hypothesis}\n")
-    for out, outcome in outcomes.items():
-        facts, metric = outcome.metrics, next(iter(outcome.scores["test"].metrics))
-        if facts.get("unseen_floor", {}).get("value"):
-            least = _figure(metric, facts["unseen_floor"])
-            console.print(f"{out.name}: no {called(metric)} can be under {least}, unseen in training")
-        console.print(
-            f"{out / 'report.html'}  ({facts['seconds']:.0f} s of training, {facts['whole_seconds']:.0f} s with tests "
-            f"and all else, on {facts['device']}, padding {facts['padding_waste']:.1%}, peak memory "
-            f"{facts['peak_memory_mb']} MiB)"
-        )
-
-
-def _figure(metric: str, estimate: Mapping[str, Any]) -> str:
-    return str(Estimate.read(metric, estimate))
-
-
 def plan(console: Console, request: Plan) -> int:
     """Print the Plan, hours a split, and a forecast; train nothing."""
     if catalogue.is_recipe(request.target):
@@ -288,7 +208,7 @@ def plan(console: Console, request: Plan) -> int:
         corpus = open_corpus(recipe, encoder.sample_rate, roots, request.format)
         if corpus.manifest.splits:  # there are no other folds of them
             recipe = _one_fold(recipe, False)
-        _say_units(console, recipe, corpus)
+        tell_units(console, recipe, corpus)
         task = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0])
         model, planned = recipe.transfer.apply(encoder, task.objective())
         console.rule(name)
@@ -345,5 +265,5 @@ def run_recipe(console: Console, request: Run) -> int:
         outcomes[out] = run(changed, out, None, None, flags.resume, write_down, begun)
         if changed.scratch.folds:
             write_down(outcomes[out])
-    _say_outcomes(console, outcomes)
+    tell_outcomes(console, outcomes)
     return 0
