@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from statistics import median
 
 from speechtransfer.manifest import Utterance
+from speechtransfer.text import TextContract, remarks
 
 #: Scripts that share their words.
 _TOGETHER = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "KATAKANA-HIRAGANA": "CJK"}
@@ -55,8 +56,13 @@ def by_utterance(symptoms: Iterable[Symptom]) -> dict[str, list[Symptom]]:
     return found
 
 
-def written(rows: Sequence[Utterance]) -> list[Symptom]:
-    """What is odd in how the transcripts are written, each measured by the corpus as a whole."""
+def written(rows: Sequence[Utterance], contract: TextContract) -> list[Symptom]:
+    """What is odd in how the transcripts are written, each measured by the corpus as a whole.
+
+    Args:
+        rows: the utterances.
+        contract: that their transcripts pass; one that leaves remarks out leaves none to doubt.
+    """
     texts = [(row, row.text) for row in rows if row.text]
     letters = Counter(one for _, text in texts for one in unicodedata.normalize("NFC", text).lower() if one.isalpha())
     found = [
@@ -65,6 +71,7 @@ def written(rows: Sequence[Utterance]) -> list[Symptom]:
         *_unheard(texts),
         *_in_pieces(texts),
         *_abbreviations(texts),
+        *(_in_brackets(texts) if contract.remarks == "keep" else ()),
     ]
     order = {row.id: place for place, row in enumerate(rows)}
     return sorted(found, key=lambda one: (order[one.id], one.kind))
@@ -176,3 +183,11 @@ def _abbreviations(texts: _Texts) -> Iterator[Symptom]:
         if short:
             told = f"{', '.join(dict.fromkeys(short))}: is it spelt as it is said?"
             yield Symptom(row.id, "an abbreviation", told)
+
+
+def _in_brackets(texts: _Texts) -> Iterator[Symptom]:
+    """Notes that nobody said, unless they are words that somebody did."""
+    for row, text in texts:
+        if found := remarks(text):
+            told = f"{', '.join(dict.fromkeys(found))}: read as said; contract.remarks=drop leaves notes out"
+            yield Symptom(row.id, "a remark in brackets", told)

@@ -15,6 +15,7 @@ from speechtransfer.recognition import ALL, vocabularies
 from speechtransfer.rundata import THIS_RUN, read_run
 from speechtransfer.score import Estimate, called
 from speechtransfer.tasks import Corpus, fold_task
+from speechtransfer.text import remarks
 from speechtransfer.trial import Outcome
 
 #: Seconds of speech of which a fifth is a small test.
@@ -35,6 +36,10 @@ def tell_data(console: Console, corpus: Corpus, recipe: Recipe) -> None:
     if (rules := corpus.contract.rules) is not None:
         language, version = corpus.contract.language, corpus.contract.version
         console.print(f"text: rules of {language} (version {version}): {rules.told()}")
+    if corpus.contract.remarks == "keep" and (held := sum(bool(remarks(row.text or "")) for row in corpus.manifest)):
+        console.print(
+            f"{held} transcripts have words in brackets, learnt as said; contract.remarks=drop leaves them out"
+        )
     if recipe.texts:
         _tell_prose(console, corpus.prose)
 

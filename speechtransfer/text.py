@@ -26,6 +26,11 @@ _JOINERS = "\u200c\u200d"
 #: What a saved contract of version 1 holds.
 _FIRST_FIELDS = ("version", "unicode", "case", "digits")
 _COMMON = LanguageRules()
+_PAIRS = ("()", "[]", "{}", "<>", "（）", "［］", "｛｝", "【】", "〔〕", "⟨⟩")
+_BRACKETS = "|".join(rf"\{pair[0]}[^\{pair[0]}\{pair[1]}]*\{pair[1]}" for pair in _PAIRS)
+_BRACKETED = regex.compile(_BRACKETS)
+#: What touches a letter is of that word: mo(t)s.
+_REMARK = regex.compile(rf"(?<![\p{{L}}\p{{M}}\p{{N}}])(?:{_BRACKETS})(?![\p{{L}}\p{{M}}\p{{N}}])")
 _TATWEEL = "\u0640"
 _DOTLESS = {ord("I"): "ı", ord("İ"): "i"}
 #: Points of Arabic, Hebrew and Syriac; the hamza and the madda above a letter are part of it.
@@ -55,6 +60,8 @@ class TextContract:
             num2words knows ``words``: plain whole numbers are written out, all others refused.
         language: ISO 639-3; None for the rules that are common to all.
         marks: ``keep``, or ``strip`` for the vowel points of languages that are written without them too.
+        remarks: in brackets; ``keep`` for words that are said, ``drop`` for a transcriber's notes (``[laughs]``), or
+            ``refuse`` for transcripts that hold any. Brackets within a word are refused under both.
         rules: of the language; those of the table where none are given.
     """
 
@@ -65,12 +72,13 @@ class TextContract:
     language: str | None = None
     marks: Literal["keep", "strip"] = "keep"
     rules: LanguageRules | None = None
+    remarks: Literal["keep", "drop", "refuse"] = "keep"
 
     def __post_init__(self) -> None:
         """Refuse values that name no rule.
 
         Raises:
-            TextError: an unknown version, form, case, digits, marks or language.
+            TextError: an unknown version, form, case, digits, marks, remarks or language.
         """
         if self.language is not None and self.rules is None:
             object.__setattr__(self, "rules", rules_of(self.language))
@@ -82,6 +90,7 @@ class TextContract:
             "digits": ("refuse", "keep", "words") if rules.numerals else ("refuse", "keep"),
             "marks": ("keep", "strip") if rules.vowelled else ("keep",),
             "rules": (None,) if self.language is None else (rules,),
+            "remarks": ("keep", "drop", "refuse"),
         }
         whose = f" of {self.language}" if self.language else ""
         for name, values in allowed.items():
@@ -99,10 +108,11 @@ class TextContract:
         """The normalised text. Applying it twice changes nothing more.
 
         Raises:
-            TextError: the text holds digits (under ``digits="refuse"``), or nothing is left of it.
+            TextError: the text holds digits (under ``digits="refuse"``) or brackets that may mean either, or nothing is
+                left of it.
         """
         rules = self.rules or _COMMON
-        folded = self._normal(text)
+        folded = self._normal(text if self.remarks == "keep" else self._without_remarks(text))
         if self.rules:
             folded = self._normal(self._prepared(folded, rules))
         if self.case == "lower":
@@ -138,6 +148,18 @@ class TextContract:
             raise TextError(f"no letter is left of {text!r}. Transcribe the utterance, or remove it.")
         return result
 
+    def _without_remarks(self, text: str) -> str:
+        """The text less its remarks, those within others first."""
+        rest = text
+        while self.remarks == "drop" and (less := _REMARK.sub(" ", rest)) != rest:
+            rest = less
+        if found := _BRACKETED.search(rest):
+            whole = f"{found[0]!r} in {text!r}"
+            if self.remarks == "refuse":
+                raise TextError(f"a remark in brackets, {whole}. Leave it out, or set contract.remarks.")
+            raise TextError(f"brackets within a word, {whole}: write the word as it is said.")
+        return rest
+
     def _prepared(self, text: str, rules: LanguageRules) -> str:
         """What comes before lower-casing: numbers as words, and a dotless capital."""
         if self.digits == "words" and rules.numerals:
@@ -168,7 +190,10 @@ class TextContract:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for ``objective.json``; of the rules that are common to all, those of version 1."""
         values = asdict(self)
-        return values if self.language is not None else {name: values[name] for name in _FIRST_FIELDS}
+        if self.remarks == "keep":  # as models of before have it, whose hash is of what is written here
+            del values["remarks"]
+        named = (*_FIRST_FIELDS, "remarks")
+        return values if self.language is not None else {name: values[name] for name in named if name in values}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TextContract:
@@ -179,12 +204,18 @@ class TextContract:
             KeyError, TypeError, ValueError: values that are none of a contract.
         """
         names = _FIRST_FIELDS if values["version"] == CONTRACT_VERSION else tuple(vars(TextContract()))
-        saved = {name: values[name] for name in names}
+        saved = {name: values[name] for name in names if name != "remarks"}
+        saved["remarks"] = values.get("remarks", "keep")
         if further := sorted(set(values) - set(saved)):
             raise TextError(f"a saved text contract has further rules ({', '.join(further)}): it is newer than this.")
         if "rules" in saved:
             saved["rules"] = LanguageRules.from_dict(saved["rules"])
         return cls(**saved)
+
+
+def remarks(text: str) -> list[str]:
+    """What stands in brackets in a text and touches no word: said, or a transcriber's note."""
+    return [found[0] for found in _REMARK.finditer(text)]
 
 
 def _kind(character: str, rules: LanguageRules) -> str:

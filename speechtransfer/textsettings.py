@@ -18,11 +18,13 @@ class ContractSettings:
         rules: ``plain``, common to all languages, or those of the recipe's ``language``.
         marks: as the contract's; of a language's rules alone.
         digits: as the contract's; ``words`` is of a language's rules alone.
+        remarks: as the contract's, of any rules.
     """
 
     rules: Literal["plain", "language"] = "plain"
     marks: Literal["keep", "strip"] = "keep"
     digits: Literal["refuse", "keep", "words"] = "refuse"
+    remarks: Literal["keep", "drop", "refuse"] = "keep"
 
     def contract(self, language: str | None) -> TextContract:
         """The contract of training, scoring and use.
@@ -37,10 +39,12 @@ class ContractSettings:
                     "contract.marks and contract.digits=words are choices of a language's rules: name the language, "
                     "and set contract.rules=language."
                 )
-            return TextContract(digits=self.digits)
+            return TextContract(digits=self.digits, remarks=self.remarks)
         if language is None:
             raise SettingsError("contract.rules=language: whose? Name the language of the data.")
-        return TextContract(LANGUAGE_VERSION, digits=self.digits, language=language, marks=self.marks)
+        return TextContract(
+            LANGUAGE_VERSION, digits=self.digits, language=language, marks=self.marks, remarks=self.remarks
+        )
 
 
 def usual_contract(language: str | None) -> ContractSettings:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import random
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from speechtransfer import symptoms
 from speechtransfer.audio import write_wav
 from speechtransfer.cli import main
 from speechtransfer.manifest import Utterance
-from speechtransfer.symptoms import Symptom, paired, written
+from speechtransfer.symptoms import Symptom, paired
+from speechtransfer.text import TextContract
 
 PLAIN = ["la casa es grande", "el perro come pan", "mañana será otro día", "no sé qué decir"]
 
 
 def rows(*texts: str | None, split: str | None = None) -> list[Utterance]:
     return [Utterance(Path(f"/sound/{place}.wav"), text=text, split=split) for place, text in enumerate(texts)]
+
+
+def written(found: Sequence[Utterance], **choices: Any) -> list[Symptom]:
+    return symptoms.written(found, TextContract(**choices))
 
 
 def kinds(found: list[Symptom]) -> list[tuple[str, str]]:
@@ -39,6 +47,7 @@ def test_a_sound_corpus_has_no_symptom() -> None:
         ("la casa de la av. mayor", "an abbreviation", "av.: is it"),
         ("la ONU es grande", "an abbreviation", "ONU: is it"),
         ("man\u0303ana", "accents apart from their letters", "NFD"),
+        ("la casa [ruido de (dos) perros] (sí)", "a remark in brackets", "[ruido de (dos) perros], (sí): read as said"),
     ],
 )
 def test_each_kind_is_found_where_it_is(text: str, kind: str, detail: str) -> None:
@@ -60,6 +69,12 @@ def test_each_kind_is_found_where_it_is(text: str, kind: str, detail: str) -> No
 )
 def test_what_belongs_together_is_no_symptom(text: str) -> None:
     assert written(rows(*[text] * 3)) == []
+
+
+def test_a_contract_without_remarks_leaves_none_to_doubt() -> None:
+    found = rows(*PLAIN, "la casa [ruido]", "mo(t)s")
+    assert kinds(written(found)) == [("4", "a remark in brackets")]
+    assert written(found, remarks="drop") == written(found, remarks="refuse") == []
 
 
 def test_capitals_say_nothing_where_all_are() -> None:

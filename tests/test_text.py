@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechtransfer.errors import TextError
-from speechtransfer.text import TextContract
+from speechtransfer.text import LANGUAGE_VERSION, TextContract, remarks
 from speechtransfer.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = TextContract()
 CONTRACTS = (CONTRACT, TextContract(unicode="NFKC"), TextContract(case="keep"), TextContract(digits="keep"))
+DROP, REFUSE = TextContract(remarks="drop"), TextContract(remarks="refuse")
 APOSTROPHES = "'\u2018\u2019\u02bc\u02bb\u00b4`\u2032"
 # Letters and marks of scripts that ASCII-stripping empties and that accent-stripping breaks.
 SCRIPTS = {
@@ -148,9 +150,75 @@ def test_case_and_form_are_choices() -> None:
     assert TextContract(unicode="NFKC").apply("ﬁ Ａ ŉa") == "fi a na"
     assert TextContract(unicode="NFKC", case="keep").apply("ŉa Ŀa") == "na L a"
     assert CONTRACT.apply("ﬁ") == "ﬁ"
-    for wrong in ({"version": 2}, {"unicode": "NFD"}, {"case": "upper"}, {"digits": "spell"}):
+    for wrong in (
+        {"version": 2},
+        {"unicode": "NFD"},
+        {"case": "upper"},
+        {"digits": "spell"},
+        {"remarks": "delete"},
+    ):
         with pytest.raises(TextError, match=next(iter(wrong))):
             TextContract(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Bonjour [rires].", "bonjour"),
+        ("(rires) Bonjour, (bruit 3) Paul!", "bonjour paul"),
+        ("a [rires (forts) de {tous}] b", "a b"),
+        ("a <unk> b\uff08\u7b11\uff09 \u3010\u96d1\u97f3\u3011c", None),
+        ("a \uff08\u7b11\uff09, \u3010\u96d1\u97f3\u3011 c", "a c"),
+        ("\u00ab(rires)\u00bb oui", "oui"),
+        ("un) deux (trois", "un deux trois"),
+    ],
+)
+def test_remarks_in_brackets_are_left_out_where_asked(text: str, said: str | None) -> None:
+    if said is None:
+        with pytest.raises(TextError, match="brackets within a word"):
+            DROP.apply(text)
+    else:
+        assert DROP.apply(text) == said
+
+
+def test_remarks_are_said_unless_asked_otherwise() -> None:
+    assert CONTRACT.apply("Bonjour [rires] (oui)") == "bonjour rires oui"
+    assert remarks("Bonjour [rires] (oui), mo(t)s (a [b] [c (d)])") == ["[rires]", "(oui)", "[b]", "[c (d)]"]
+    with pytest.raises(TextError, match=r"no letter is left of '\[rires\]'"):
+        DROP.apply("[rires]")
+    for text in ("Bonjour [rires]", "mo(t)s", "[rires 3]"):
+        with pytest.raises(TextError, match=r"a remark in brackets, '[\[(]"):
+            REFUSE.apply(text)
+    assert REFUSE.apply("Bonjour :)") == "bonjour"
+
+
+@pytest.mark.parametrize("text", ["mo(t)s", "(mo)ts", "mot[s]", "[de]s mots [rires]", "b(é)"])
+def test_brackets_within_a_word_may_mean_either(text: str) -> None:
+    with pytest.raises(TextError, match="brackets within a word"):
+        DROP.apply(text)
+
+
+REMARKS = st.recursive(
+    st.sampled_from(["rires", "bruit 3", ""]),
+    lambda inner: st.builds(
+        lambda parts, pair: pair[0] + " ".join(parts) + pair[1],
+        st.lists(inner, min_size=1, max_size=3),
+        st.sampled_from(["()", "[]", "{}", "<>", "\uff08\uff09"]),
+    ),
+    max_leaves=6,
+).filter(lambda remark: remark[:1] in set("([{<\uff08"))
+
+
+@QUICK
+@given(st.lists(st.one_of(words("Latin"), REMARKS), max_size=6))
+def test_words_between_remarks_stay_whatever_is_within_them(pieces: list[str]) -> None:
+    spoken = " ".join(one for one in pieces if one[:1].isalpha())
+    if not spoken:
+        with pytest.raises(TextError, match="no letter"):
+            DROP.apply(" ".join(pieces))
+        return
+    said = DROP.apply(", ".join(pieces))
+    assert said == DROP.apply(" ".join(pieces)) == CONTRACT.apply(spoken) == DROP.apply(said)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "...", "—", "'", "😀", "\u0301", "\u200d", "''", "\u00ad"])
@@ -194,6 +262,20 @@ def test_the_hash_tells_symbols_and_contracts_apart() -> None:
     plain = Vocabulary.from_texts(["abc"])
     others = (Vocabulary.from_texts(["abcd"]), Vocabulary.from_texts(["abc"], TextContract(case="keep")))
     assert len({plain.hash, *(other.hash for other in others)}) == 3
+
+
+def test_a_model_of_before_there_were_remarks_is_the_same() -> None:
+    assert CONTRACT.as_dict() == GOOD["contract"], "the hash of a vocabulary is of what is written"
+    assert TextContract.from_dict(GOOD["contract"]) == CONTRACT  # type: ignore[arg-type]
+    plain = Vocabulary.from_texts(["abc"])
+    dropped = Vocabulary.from_texts(["abc [d]"], DROP)
+    assert dropped.symbols == plain.symbols
+    assert dropped.hash != plain.hash
+    assert Vocabulary.from_dict(dropped.as_dict()).contract == DROP
+    turkish = TextContract(LANGUAGE_VERSION, language="tur", remarks="drop")
+    assert TextContract.from_dict(json.loads(json.dumps(turkish.as_dict()))) == turkish
+    assert turkish.apply("I\u015fIK [G\u00dcL\u00dc\u015e]") == "\u0131\u015f\u0131k"
+    assert "remarks" not in replace(turkish, remarks="keep").as_dict()
 
 
 def test_order_and_hash_are_the_same_in_every_process() -> None:

@@ -104,3 +104,32 @@ def test_check_reads_as_the_language_is_written(tmp_path: Path) -> None:
         assert call("check", path, "--audio-root", CLIPS[0].parent, "--out", out, *flags) == 0
         verdicts = [json.loads(line)["verdict"] for line in out.read_text().splitlines()]
         assert verdicts.count("drop") == lost
+
+
+def test_remarks_are_told_and_left_out_where_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    texts = [f"{letter}a [x{letter}x]" for letter in "bcdfghjklm"]
+    path = corpus(tmp_path / "data", [*texts, "[xxx]", "mo(x)s"])
+    roots = ("--audio-root", CLIPS[0].parent)
+    flags = ("--source", "random:conformer", "--steps", "1", "--set", "folds=2", "language_model=0")
+    assert call("check", path, *roots) == 0
+    assert "a remark in brackets" in capsys.readouterr().out
+    for remarks, told in (("keep", True), ("drop", False)):
+        out = tmp_path / remarks
+        assert call("adapt", path, *roots, *flags, f"contract.remarks={remarks}", "--out", out) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("11 transcripts have words in brackets, learnt as said" in said) == told
+        objective = load(out).objective
+        assert isinstance(objective, Ctc)
+        assert objective.vocabulary.contract == TextContract(remarks=remarks)  # type: ignore[arg-type]
+        assert ("x" in objective.vocabulary.symbols) == told
+        rows = [json.loads(line) for line in (out / "predictions" / "test.jsonl").read_text().splitlines()]
+        assert all(("x" in row["reference"]) == told for row in rows)
+        ledger = map(json.loads, (out / "ledger.jsonl").read_text().splitlines())
+        reasons = [row["reason"] for row in ledger if row["action"] == "dropped"]
+        assert len(reasons) == (0 if told else 2), reasons
+    assert any("brackets within a word" in reason for reason in reasons)
+    assert call("check", path, *roots, "--recogniser", tmp_path / "drop") == 0
+    assert "a remark in brackets" not in capsys.readouterr().out

@@ -44,7 +44,7 @@ def check(console: Console, request: Check) -> int:
     if request.source:
         examined, doubts = _at_stride(examined, measured, request.source, contract)
     usable = examined.manifest.rows
-    doubts += [*written(usable), *paired(usable, [measured[row.id].seconds for row in usable])]
+    doubts += [*written(usable, contract), *paired(usable, [measured[row.id].seconds for row in usable])]
     doubts += [*sounded(usable, measured), *shared(usable, examined.said)]
     if model is not None:
         from speechtransfer.plausible import unheard
