@@ -24,6 +24,8 @@ _QUIET = 30.0
 _IN_COURSE, _AT_REST = -6.0, -20.0
 #: Hz that count for speech at most (wide-band telephony ends at 7,000), and the share of the usual that is narrow.
 _WIDE, _NARROW = 8000.0, 0.8
+#: Seconds that two spans may share: how exactly borders are drawn by hand.
+_SHARED = 0.1
 #: So many clips at least are a corpus to judge one by.
 FEWEST = 20
 
@@ -36,7 +38,7 @@ def sounded(rows: Sequence[Utterance], measured: Mapping[str, Measured]) -> list
         measured: of each by its id.
     """
     heard = [(row, measured[row.id]) for row in rows]
-    found = [*_by_themselves(heard), *_repeated(heard)]
+    found = [*_by_themselves(heard), *_repeated(heard), *_overlapping(heard)]
     if len(heard) >= FEWEST:
         found += [*_by_the_corpus([one for _, one in heard], heard)]
     order = {row.id: place for place, row in enumerate(rows)}
@@ -93,6 +95,32 @@ def _repeated(heard: _Heard) -> Iterator[Symptom]:
             said = f", which says {other.text or other.label!r}" if len(texts) > 1 else ""
             more = f" and {len(group) - 2} more" if len(group) > 2 else ""
             yield Symptom(row.id, kind, f"{Path(other.id).name}{said}{more}")
+
+
+def _overlapping(heard: _Heard) -> Iterator[Symptom]:
+    """Transcribed spans that share sound with another of their recording, told of the one that shares most.
+
+    Those of the very same sound are `_repeated`'s; a clip of a word may lie within another's on purpose.
+    """
+    recordings: dict[Path, list[tuple[float, float, Utterance]]] = defaultdict(list)
+    for row, one in heard:
+        if row.text is not None:
+            start = row.start or 0.0
+            recordings[row.audio].append((start, start + one.seconds, row))
+    most: dict[str, tuple[float, Utterance]] = {}
+    for spans in recordings.values():
+        under_way: list[tuple[float, float, Utterance]] = []
+        for start, end, row in sorted(spans, key=lambda one: one[:2]):
+            under_way = [one for one in under_way if one[1] - start > _SHARED]
+            for before, until, other in under_way:
+                both = min(end, until) - start
+                if both > _SHARED and (before, until) != (start, end):
+                    for mine, its in ((row, other), (other, row)):
+                        most[mine.id] = max(most.get(mine.id, (0.0, its)), (both, its), key=lambda one: one[0])
+            under_way.append((start, end, row))
+    for name, (both, other) in most.items():
+        told = f"{both:.1f} s of it are in {Path(other.id).name} too: two voices at once, or a border out of place?"
+        yield Symptom(name, "it overlaps another utterance", told)
 
 
 def crossing(rows: Sequence[Utterance], measured: Mapping[str, Measured]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,40 @@ def test_spans_of_one_file_are_the_doctor_s_to_name() -> None:
     """The same span in two splits is an error by its path already."""
     one, two = (Utterance(Path("/a.wav"), 0.0, 1.0, split=split) for split in ("train", "test"))
     assert crossing([one, two], {one.id: PLAIN}) == []
+
+
+def test_spans_that_overlap() -> None:
+    path, times = Path("/sound/a.wav"), [(0.0, 2.0), (1.95, 4.0), (3.0, 3.5), (3.2, 6.0), (6.0, 7.0), (6.0, 7.0)]
+    rows = [Utterance(path, text=f"text {place}", start=start, end=end) for place, (start, end) in enumerate(times)]
+    rows.append(Utterance(Path("/sound/b.wav"), text="another recording", start=3.0, end=4.0))
+    heard = {row.id: replace(PLAIN, content=row.id, seconds=(row.end or 0.0) - (row.start or 0.0)) for row in rows}
+    found = {one.id: one.detail for one in sounded(rows, heard) if one.kind == "it overlaps another utterance"}
+    # Of each the one that it shares most with, by hand; 50 ms are how a border is drawn.
+    shared = {1: (0.8, 3), 2: (0.5, 1), 3: (0.8, 1)}
+    assert [*found] == [rows[place].id for place in shared]
+    for place, (seconds, other) in shared.items():
+        assert found[rows[place].id].startswith(f"{seconds} s of it are in {Path(rows[other].id).name} too")
+    labels = [replace(row, text=None, label="word") for row in rows]
+    assert not [one for one in sounded(labels, heard) if one.kind == "it overlaps another utterance"]
+    ends = [Utterance(path, text="to the end", start=6.5), Utterance(path, text="all of it")]
+    heard = {
+        row.id: replace(PLAIN, content=row.id, seconds=seconds) for row, seconds in zip(ends, (0.5, 7), strict=True)
+    }
+    assert [one.detail[:5] for one in sounded(ends, heard)] == ["0.5 s", "0.5 s"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overlaps_are_those_that_every_pair_shows(seed: int) -> None:
+    rng, path = random.Random(seed), Path("/sound/a.wav")
+    edges = [(start := rng.uniform(0, 30), start + rng.uniform(0.05, 3)) for _ in range(40)]
+    rows = [Utterance(path, text="text", start=start, end=end) for start, end in edges]
+    heard = {
+        row.id: replace(PLAIN, content=row.id, seconds=end - start)
+        for row, (start, end) in zip(rows, edges, strict=True)
+    }
+    found = {one.id for one in sounded(rows, heard) if one.kind == "it overlaps another utterance"}
+    assert found == {
+        row.id
+        for place, (row, (start, end)) in enumerate(zip(rows, edges, strict=True))
+        if any(min(end, until) - max(start, since) > 0.1 for since, until in edges[:place] + edges[place + 1 :])
+    }
