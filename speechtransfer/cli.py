@@ -193,12 +193,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Transcribe:
-    """Write down what is said in sound files; of a run on keywords, the word."""
+    """Write down what is said in sound files of any length; of a run on keywords, the word."""
 
     run: Annotated[Path, POSITIONAL]
     """The run folder, or a packaged source that knows the language."""
     audio: Annotated[tuple[Path, ...], POSITIONAL]
     """Sound files."""
+    out: Path | None = None
+    """A folder for a file a recording, in which each utterance has its times; what is there already stays."""
+    to: Literal["eaf", "textgrid", "srt"] | None = None
+    """What to write there: for ELAN (where nothing is said), for Praat, or subtitles."""
     language: str | None = None
     """ISO 639-3 of what is said, for a run with an output layer for each language."""
     json: bool = False
@@ -206,7 +210,7 @@ class Transcribe:
 
     def __call__(self, console: Console) -> int:
         """Print a transcript a file."""
-        from speechtransfer.actions.use import transcribe
+        from speechtransfer.actions.transcribe import transcribe
 
         return transcribe(self)
 

@@ -5,29 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import torch
-
-from speechtransfer.align import recognisers, responsible
-from speechtransfer.audio import is_silent, probe, read
-from speechtransfer.batches import collate
-from speechtransfer.console import watched
 from speechtransfer.corpora.prose import sentences_of
-from speechtransfer.errors import AudioError, DataError, SettingsError, TextError
+from speechtransfer.errors import DataError, SettingsError, TextError
 from speechtransfer.files import read_text_lines
+from speechtransfer.hearing import hear, recogniser_for
 from speechtransfer.manifest import LedgerRow, Manifest, Utterance
 from speechtransfer.model import Model
-from speechtransfer.objectives import Ctc
-from speechtransfer.trellis import ANY, Place, place
-from speechtransfer.trimming import LOUDNESS_PERIOD, in_pauses, loudness
+from speechtransfer.trellis import ANY, place
 from speechtransfer.vocabulary import Vocabulary
 
-#: Seconds heard at once, and those heard with them on either side, since what an encoder makes of edges is poor.
-_WINDOW, _CONTEXT = 20.0, 2.0
 #: Of a line's letters, the share that the recogniser may lack: a line in letters that it never saw would fit anywhere.
 _MOST_UNKNOWN = 0.25
 
@@ -50,23 +39,6 @@ class Line:
     def where(self) -> str:
         """File and line, as ledgers name them."""
         return f"{self.file}:{self.number}"
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a recogniser heard in a recording.
-
-    Attributes:
-        log_posteriors: (T, V) natural logarithms of each label in each frame.
-        period: seconds from one frame to the next.
-        decibels: (N,) loudness in frames of ``LOUDNESS_PERIOD``.
-        seconds: how long the recording is.
-    """
-
-    log_posteriors: np.ndarray
-    period: float
-    decibels: np.ndarray
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -126,52 +98,6 @@ def read_transcript(path: Path, by: Literal["lines", "sentences"] = "lines") -> 
     return tuple(lines)
 
 
-def recogniser_for(model: Model, language: str | None) -> Ctc:
-    """The output layer that writes a language.
-
-    Raises:
-        SettingsError: the model writes no letters, or has layers for other languages alone.
-    """
-    parts = recognisers(model.objective)
-    number = responsible(parts, Utterance(Path(), language=language))
-    if number is None:
-        known = sorted({part.only["language"] for part in parts if "language" in part.only})
-        raise SettingsError(f"the run writes {', '.join(known)}, not {language}. Say which with --language.")
-    return parts[number]
-
-
-def hear(model: Model, part: Ctc, audio: Path) -> Heard:
-    """What a recogniser hears in a recording of any length, window by window: memory holds one window of sound.
-
-    A frame is heard with the sound of ``_CONTEXT`` seconds around its window, so that it is as in the whole recording
-    to an encoder that looks no further.
-
-    Raises:
-        AudioError: the recording cannot be read, or is silent.
-    """
-    encoder, seconds = model.encoder, probe(audio).seconds
-    size, context = round(_WINDOW / encoder.period), round(_CONTEXT / encoder.period)
-    device = next(model.parameters()).device
-    posteriors, decibels, silent = [], [], True
-    windows = range(0, math.ceil(seconds / encoder.period), size)
-    model.eval()
-    with torch.inference_mode():
-        for first in watched(windows, "hearing"):
-            begin = max(0, first - context)
-            row = Utterance(audio, begin * encoder.period, min(seconds, (first + size + context) * encoder.period))
-            wave = read(audio, encoder.sample_rate, row.start, row.end)
-            frames = model.frames(collate([row], [wave]).to(device))
-            found = part.log_posteriors(frames)[0, : int(frames.lengths[0])].cpu().numpy()
-            posteriors.append(found[first - begin :][:size])
-            own = wave[round((first - begin) * encoder.period * encoder.sample_rate) :]
-            own = own[: round(size * encoder.period * encoder.sample_rate)]
-            decibels.append(loudness(own, encoder.sample_rate))
-            silent = silent and is_silent(own)
-    if silent:
-        raise AudioError(f"{audio}: is silent. Export its sound again.")
-    return Heard(np.concatenate(posteriors), encoder.period, np.concatenate(decibels), seconds)
-
-
 def segment(
     model: Model, audio: Path, lines: Sequence[Line], least_confidence: float = 0.0, language: str | None = None
 ) -> Segmentation:
@@ -220,7 +146,7 @@ def segment(
             f"{audio}: none of {len(spelt)} lines is heard in its {heard.seconds:.0f} s. Check that the text is of "
             "this recording and the run of its language."
         )
-    spans = iter(_spans([one for one in places if one], heard))
+    spans = iter(heard.spans([(one.first[0], one.last[-1] + 1) for one in places if one]))
     segments: list[Segment] = []
     doubtful: list[Segment] = []
     behind = 0.0
@@ -258,16 +184,3 @@ def _legible(line: Line, vocabulary: Vocabulary) -> list[str]:
             f"{len(unknown)} of {len(units)} letters are unknown to the recogniser: {' '.join(sorted(set(unknown)))}"
         )
     return units
-
-
-def _spans(places: Sequence[Place], heard: Heard) -> list[tuple[float, float]]:
-    """Seconds from which to which each line lasts, its borders in pauses."""
-    scale = heard.period / LOUDNESS_PERIOD
-    frames = [(round(one.first[0] * scale), round((one.last[-1] + 1) * scale)) for one in places]
-    count = len(heard.decibels)
-    edges = [(0, 0), *frames, (count, count)]
-    gaps = [in_pauses(heard.decibels, one[1], two[0]) for one, two in pairwise(edges)]
-    return [
-        (round(before[1] * LOUDNESS_PERIOD, 2), round(min(heard.seconds, behind[0] * LOUDNESS_PERIOD), 2))
-        for before, behind in pairwise(gaps)
-    ]

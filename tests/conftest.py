@@ -232,3 +232,25 @@ def spoken() -> Callable[[str], np.ndarray]:
         return np.concatenate([silence if letter == " " else tone(letter, seconds=0.12) for letter in text])
 
     return say
+
+
+@pytest.fixture
+def story(tmp_path: Path, spoken: Callable[[str], np.ndarray]) -> Callable[..., tuple[Path, list]]:
+    """Writes utterances with pauses of 0.4 to 1 s around them; gives the file, and seconds of each."""
+    from speechtransfer.audio import write_flac, write_wav
+
+    def tell(
+        said: Sequence[str], name: str = "story.wav", least: float = 0.4
+    ) -> tuple[Path, list[tuple[float, float]]]:
+        draw, pieces, times, at = np.random.default_rng(0), [], [], 0
+        for text in ("", *said):
+            wave = spoken(text) if text else np.zeros(0, np.float32)
+            pieces += [wave, np.zeros(round(draw.uniform(least, 1.0) * RATE), np.float32)]
+            times.append((at / RATE, (at + len(wave)) / RATE))
+            at += len(wave) + len(pieces[-1])
+        sound = np.concatenate(pieces) + 1e-4 * draw.standard_normal(at).astype(np.float32)
+        write = write_flac if name.endswith(".flac") else write_wav
+        write(tmp_path / name, sound, RATE)
+        return tmp_path / name, times[1:]
+
+    return tell

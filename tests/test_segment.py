@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import families
@@ -11,14 +11,15 @@ import pytest
 import torch
 
 from speechtransfer import cli
-from speechtransfer.audio import read, write_flac, write_wav
+from speechtransfer.audio import read, write_wav
 from speechtransfer.corpora import load
 from speechtransfer.errors import AudioError, DataError, SettingsError, SpeechTransferError
 from speechtransfer.files import read_lines
+from speechtransfer.hearing import hear
 from speechtransfer.manifest import LedgerRow, Utterance, read_manifest
 from speechtransfer.model import Model
 from speechtransfer.objectives import Classify, Ctc, Sum
-from speechtransfer.segment import Line, Segmentation, hear, read_transcript, segment
+from speechtransfer.segment import Line, Segmentation, read_transcript, segment
 from speechtransfer.vocabulary import Vocabulary
 
 RATE = 16_000
@@ -27,25 +28,6 @@ SAID = ["ab cd", "abc", "dad ab", "cab", "bad dab", "acd", "bcd a", "dc ba"]
 
 def lines(*texts: str) -> tuple[Line, ...]:
     return tuple(Line(Path("story.txt"), number, text) for number, text in enumerate(texts, 1))
-
-
-@pytest.fixture
-def story(tmp_path: Path, spoken: Callable[[str], np.ndarray]) -> Callable[..., tuple[Path, list[tuple[float, float]]]]:
-    """Writes utterances with pauses of 0.4 to 1 s around them; gives the file, and seconds of each."""
-
-    def tell(said: Sequence[str], name: str = "story.wav") -> tuple[Path, list[tuple[float, float]]]:
-        draw, pieces, times, at = np.random.default_rng(0), [], [], 0
-        for text in ("", *said):
-            wave = spoken(text) if text else np.zeros(0, np.float32)
-            pieces += [wave, np.zeros(round(draw.uniform(0.4, 1.0) * RATE), np.float32)]
-            times.append((at / RATE, (at + len(wave)) / RATE))
-            at += len(wave) + len(pieces[-1])
-        sound = np.concatenate(pieces) + 1e-4 * draw.standard_normal(at).astype(np.float32)
-        write = write_flac if name.endswith(".flac") else write_wav
-        write(tmp_path / name, sound, RATE)
-        return tmp_path / name, times[1:]
-
-    return tell
 
 
 def require_at(done: Segmentation, times: dict[str, tuple[float, float]]) -> None:

@@ -1,9 +1,7 @@
-"""What score, transcribe and embed do: use a finished run, or a source, on further recordings."""
+"""What score and embed do: use a finished run, or a source, on further recordings."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,23 +15,18 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.contract import is_sound
 from speechtransfer.doctor import examine, require
 from speechtransfer.embedding import embed as write_features
-from speechtransfer.errors import AudioError, SettingsError
+from speechtransfer.errors import SettingsError
 from speechtransfer.evaluate import evaluate, predict
 from speechtransfer.files import write_lines
 from speechtransfer.manifest import UNKNOWN, Manifest, Utterance
-from speechtransfer.model import Model
-from speechtransfer.objectives.contract import Prediction, Spots
+from speechtransfer.objectives.contract import Spots
 from speechtransfer.offers import find_run
 from speechtransfer.sources import load_encoder
 from speechtransfer.spotting import others_unknown
 from speechtransfer.text import TextContract
-from speechtransfer.trial import rounded
 
 if TYPE_CHECKING:
-    from speechtransfer.cli import Embed, Score, Transcribe
-
-#: Files that are heard before the first of them is printed: enough for a batch, few enough to be waited for.
-_TOGETHER = 16
+    from speechtransfer.cli import Embed, Score
 
 
 def score(console: Console, request: Score) -> int:
@@ -71,46 +64,6 @@ def _of_labels(console: Console, manifest: Manifest, labels: Sequence[str]) -> M
         kinds = ", ".join(sorted({str(label) for label in strange}))
         console.print(f"{len(strange)} utterances are of no word of the run's and count as {UNKNOWN}: {kinds}")
     return renamed
-
-
-def transcribe(request: Transcribe) -> int:
-    """Print one line a file, as files are heard; one that cannot be read is named, and the others are heard.
-
-    Raises:
-        AudioError: at the end, where there was such a file; at once, where it is the only one.
-        SettingsError: no file is given.
-    """
-    if not request.audio:
-        raise SettingsError("there is nothing to transcribe. Give sound files.")
-    model = load_model(find_run(request.run))
-    recordings, lost = Recordings(model.encoder.sample_rate), 0
-    for first in range(0, len(request.audio), _TOGETHER):
-        paths = request.audio[first : first + _TOGETHER]
-        for path, found in zip(paths, _heard(model, paths, recordings, request.language), strict=True):
-            if isinstance(found, AudioError):
-                if len(request.audio) == 1:
-                    raise found
-                print(found, file=sys.stderr, flush=True)
-                lost += 1
-                continue
-            line = {"audio": str(path), "text": found.value, "confidence": rounded(found.confidence)}
-            print(json.dumps(line, ensure_ascii=False) if request.json else f"{path}\t{found.value}", flush=True)
-    if lost:
-        raise AudioError(f"{lost} of {len(request.audio)} files could not be read; they are named above.")
-    return 0
-
-
-def _heard(
-    model: Model, paths: Sequence[Path], recordings: Recordings, language: str | None
-) -> list[Prediction | AudioError]:
-    """What is heard in each file, together where all can be read, otherwise one by one."""
-    rows = [Utterance(path.resolve(), language=language) for path in paths]
-    try:
-        return [*predict(model, Manifest(tuple(rows)), recordings)]
-    except AudioError as error:
-        if len(paths) == 1:
-            return [error]
-        return [found for path in paths for found in _heard(model, [path], recordings, language)]
 
 
 def embed(console: Console, request: Embed) -> int:

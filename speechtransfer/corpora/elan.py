@@ -1,12 +1,15 @@
-"""ELAN's ``.eaf`` files -> Manifest: the annotations of the tiers that are utterances, read with pympi."""
+"""ELAN's ``.eaf`` files -> Manifest: the annotations of the tiers that are utterances, read with pympi; and back."""
 
 from __future__ import annotations
 
 import math
+import mimetypes
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from xml.parsers import expat
 
 from speechtransfer.corpora.contract import Importer, is_sound, one_language
@@ -14,8 +17,8 @@ from speechtransfer.corpora.media import Media, plain_path
 from speechtransfer.corpora.spans import Sound, manifest_of
 from speechtransfer.corpora.tiers import Annotation, Tier, choose, holds, transcripts
 from speechtransfer.errors import DataError
-from speechtransfer.files import read_content
-from speechtransfer.manifest import Manifest
+from speechtransfer.files import read_content, write_atomically
+from speechtransfer.manifest import Manifest, Utterance
 
 _SUFFIX = ".eaf"
 
@@ -55,6 +58,29 @@ def load(data: str, audio_roots: Sequence[str | Path] = (), language: str | None
         tiers += _tiers(file, document)
         linked[file] = document.media_descriptors
     return manifest_of(data, choose(data, tiers, _plain), lambda file: _sound(file, linked[file], media), language)
+
+
+def write_eaf(path: Path, audio: Path, seconds: float, rows: Sequence[Utterance], tier: str = "utterance") -> None:
+    """Write the utterances of one recording as annotations of a tier of that type, linked to its sound.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    import pympi
+
+    document = pympi.Eaf(author="speechtransfer")
+    document.remove_tier("default")
+    document.add_linguistic_type(tier)
+    document.remove_linguistic_type("default-lt")
+    document.add_tier(tier, tier)
+    relative = Path(os.path.relpath(audio, path.parent)).as_posix()
+    kind = mimetypes.guess_type(audio.name)[0] or "audio/x-wav"
+    document.add_linked_file(audio.resolve().as_uri(), f"./{relative}", kind)
+    for row in rows:
+        end = seconds if row.end is None else row.end
+        document.add_annotation(tier, round(1000 * (row.start or 0.0)), round(1000 * end), row.text or "")
+    root = pympi.Elan.to_adocument(document)
+    write_atomically(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _document(file: Path) -> Any:

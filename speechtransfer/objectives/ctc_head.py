@@ -201,6 +201,10 @@ class Ctc(Objective):
             trials += [Fusion(model, *counts) for model, counts in product(mixed, _COUNTS)]
         return trials
 
+    def decode(self, log_posteriors: Tensor, lengths: Tensor) -> list[Prediction]:
+        """As ``predict``, of what ``log_posteriors`` gave (B, T, V), with the valid frames (B,) of each."""
+        return self._decoded(log_posteriors, lengths, self.fusion)
+
     def _decoded(self, logits: Tensor, lengths: Tensor, fusion: Fusion | None) -> list[Prediction]:
         paths = greedy(logits, lengths, Vocabulary.blank)
         if fusion is None:

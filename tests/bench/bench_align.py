@@ -21,8 +21,9 @@ from speechtransfer.checkpoint import load as load_model
 from speechtransfer.corpora import load as load_corpus
 from speechtransfer.errors import TextError
 from speechtransfer.files import read_lines
+from speechtransfer.hearing import recogniser_for
 from speechtransfer.model import Model
-from speechtransfer.segment import Line, recogniser_for, segment
+from speechtransfer.segment import Line, segment
 from speechtransfer.trimming import speech_span
 
 SHARE, SEEDS = 0.1, 5

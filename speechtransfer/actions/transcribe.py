@@ -1,0 +1,151 @@
+"""What transcribe does: a finished run, or a packaged source, writes down what is said in sound files."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechtransfer.audio import Recordings, probe
+from speechtransfer.checkpoint import load as load_model
+from speechtransfer.corpora.elan import write_eaf
+from speechtransfer.corpora.praat import write_textgrid
+from speechtransfer.corpora.subtitles import write_srt
+from speechtransfer.drafts import Draft, draft
+from speechtransfer.errors import AudioError, SettingsError
+from speechtransfer.evaluate import predict
+from speechtransfer.manifest import Manifest, Utterance
+from speechtransfer.model import Model
+from speechtransfer.objectives.contract import Prediction, Spots
+from speechtransfer.offers import find_run
+from speechtransfer.trial import rounded
+
+if TYPE_CHECKING:
+    from speechtransfer.cli import Transcribe
+
+#: Files that are heard before the first of them is printed: enough for a batch, few enough to be waited for.
+_TOGETHER = 16
+#: Seconds; what is longer is heard utterance by utterance: few training utterances are, and memory would not do.
+_WHOLE = 30.0
+_SUFFIXES = {"eaf": ".eaf", "textgrid": ".TextGrid", "srt": ".srt"}
+
+_Found = Prediction | Draft | AudioError
+
+
+def transcribe(request: Transcribe) -> int:
+    """Print one line a file, as files are heard; one that cannot be read is named, and the others are heard.
+
+    Raises:
+        AudioError: at the end, where there was such a file; at once, where it is the only one.
+        SettingsError: no file is given; or one would be written that is there already, or twice.
+    """
+    if not request.audio:
+        raise SettingsError("there is nothing to transcribe. Give sound files.")
+    targets = _targets(request)
+    model = load_model(find_run(request.run))
+    if targets and isinstance(model.objective, Spots):
+        raise SettingsError(f"{request.run}: knows words, not sentences. `spot` finds their times.")
+    recordings, lost = Recordings(model.encoder.sample_rate), 0
+    for first in range(0, len(request.audio), _TOGETHER):
+        paths = request.audio[first : first + _TOGETHER]
+        for path, found in zip(paths, _heard(model, paths, recordings, request), strict=True):
+            if isinstance(found, AudioError):
+                if len(request.audio) == 1:
+                    raise found
+                print(found, file=sys.stderr, flush=True)
+                lost += 1
+                continue
+            target = targets.get(path)
+            if isinstance(found, Draft) and target is not None:
+                _write(target, path, found)
+            print(_line(request, path, found, target), flush=True)
+    if request.to != "srt" and lost < len(targets):
+        folders = " ".join(dict.fromkeys(shlex.quote(str(path.parent)) for path in targets))
+        again = f"speechtransfer adapt {shlex.quote(str(request.out))} --audio-root {folders}"
+        again += " --set split_by=span" if len(targets) == 1 else ""
+        print(f"correct what is there, then: {again}", file=sys.stderr)
+    if lost:
+        raise AudioError(f"{lost} of {len(request.audio)} files could not be read; they are named above.")
+    return 0
+
+
+def _targets(request: Transcribe) -> dict[Path, Path]:
+    """The file to write for each recording; none without ``--out``.
+
+    Raises:
+        SettingsError: no folder for them, two would be one file, or one is there already.
+    """
+    if request.out is None:
+        if request.to is not None:
+            raise SettingsError(f"--to {request.to}: where? Name a folder with --out.")
+        return {}
+    suffix = _SUFFIXES[request.to or "eaf"]
+    targets = {path: request.out / f"{path.stem}{suffix}" for path in request.audio}
+    taken: dict[Path, Path] = {}
+    for path, target in targets.items():
+        if target in taken:
+            raise SettingsError(f"{path} and {taken[target]} would both be {target}: transcribe them apart.")
+        if target.exists():
+            raise SettingsError(f"{target}: is there already, and may be corrected. Choose another --out, or move it.")
+        taken[target] = path
+    return targets
+
+
+def _heard(model: Model, paths: Sequence[Path], recordings: Recordings, request: Transcribe) -> list[_Found]:
+    """What is heard in each file: short ones together, others utterance by utterance."""
+    parted = {path: found for path in paths if (found := _parted(model, path, request)) is not None}
+    short = [path for path in paths if path not in parted]
+    together = iter(_together(model, short, recordings, request.language))
+    return [parted[path] if path in parted else next(together) for path in paths]
+
+
+def _parted(model: Model, path: Path, request: Transcribe) -> Draft | AudioError | None:
+    """A recording utterance by utterance, where that is asked for or it is long; None of any other."""
+    try:
+        if request.out is None and (isinstance(model.objective, Spots) or probe(path).seconds <= _WHOLE):
+            return None
+        return draft(model, path, request.language)
+    except AudioError as error:
+        return error
+
+
+def _together(
+    model: Model, paths: Sequence[Path], recordings: Recordings, language: str | None
+) -> list[Prediction | AudioError]:
+    """What is heard in each file, together where all can be read, otherwise one by one."""
+    rows = [Utterance(path.resolve(), language=language) for path in paths]
+    try:
+        return [*predict(model, Manifest(tuple(rows)), recordings)]
+    except AudioError as error:
+        if len(paths) == 1:
+            return [error]
+        return [found for path in paths for found in _together(model, [path], recordings, language)]
+
+
+def _write(target: Path, audio: Path, found: Draft) -> None:
+    if target.suffix == ".eaf":
+        write_eaf(target, audio, found.seconds, found.rows)
+    elif target.suffix == ".srt":
+        write_srt(target, found.seconds, found.rows)
+    else:
+        write_textgrid(target, found.seconds, found.rows)
+
+
+def _line(request: Transcribe, path: Path, found: Prediction | Draft, target: Path | None) -> str:
+    """What is printed of a file: its text, or what was written of it."""
+    text = found.text if isinstance(found, Draft) else found.value
+    if isinstance(found, Draft) and target is not None and not request.json:
+        spoken = sum((row.end or 0.0) - (row.start or 0.0) for row in found.rows)
+        return f"{target}: {len(found.rows)} utterances, {spoken / 60:.1f} of {found.seconds / 60:.1f} minutes"
+    if not request.json:
+        return f"{path}\t{text}"
+    line: dict[str, Any] = {"audio": str(path), "text": text, "confidence": rounded(found.confidence)}
+    if isinstance(found, Draft):
+        line["utterances"] = [
+            {"start": row.start, "end": row.end, "text": row.text, "confidence": rounded(row.confidence)}
+            for row in found.rows
+        ]
+    return json.dumps(line, ensure_ascii=False)
