@@ -77,8 +77,8 @@ class Check:
 class Adapt:
     """The main job: adapt a pretrained encoder to the recordings in DATA."""
 
-    data: Annotated[str, POSITIONAL]
-    """A manifest, a folder, or a name such as debian:asterisk-ru."""
+    data: Annotated[tuple[str, ...], POSITIONAL]
+    """A manifest, a folder, or a name such as debian:asterisk-ru; several are learnt from together."""
     out: Path
     """The run folder to write."""
     source: str | None = None
@@ -122,7 +122,7 @@ class Adapt:
 class Plan:
     """Train nothing: print what would be trained, what is shared with the source, and what it would cost."""
 
-    target: Annotated[str, POSITIONAL]
+    target: Annotated[tuple[str, ...], POSITIONAL]
     """DATA, or a recipe, which names all but the source itself."""
     source: str | None = None
     """As for adapt."""

@@ -130,10 +130,12 @@ class Recipe:
         """Refuse a pattern that finds no speaker, and parts that are none.
 
         Raises:
-            SettingsError: it is no regular expression, or has no group; no clip of a word, or clips of a
+            SettingsError: data given twice; a pattern that is none, or has no group; no clip of a word, or clips of a
                 transcript; an order below zero; negatives of a recogniser; a teacher or units of anything
                 else; draws of everything; texts without a language model, or of one language for several.
         """
+        if twice := sorted({name for name in self.data if self.data.count(name) > 1}):
+            raise SettingsError(f"{', '.join(twice)}: is given twice. Name each of the data once.")
         amounts = (self.train_clips, self.train_speakers, self.train_minutes)
         if self.draws < 1 or (self.draws > 1 and not any(amounts)):
             raise SettingsError(

@@ -180,6 +180,36 @@ def grown(
     return Manifest(tuple(replace(row, split=names[row.id]) for row in left), left.ledger)
 
 
+def joined(
+    manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool = False, by_file: bool = True
+) -> Manifest:
+    """Rows that name no split beside rows that do: they are for training.
+
+    Those that share a prompt, a recording, a group or (where asked) a speaker with a row of dev or a test are dropped.
+    What names its split stays as it is.
+
+    Args:
+        manifest: the rows.
+        prompt: what must not cross splits; the rest as for ``folds``.
+        by_speaker: nor may a speaker.
+        by_file: nor may a recording, as a whole.
+    """
+    keys = _keys(manifest, prompt, by_speaker, by_file)
+    held: dict[tuple[str, str], str] = {}
+    for row in manifest:
+        if row.split not in (None, "train"):
+            held |= {(name, value): str(row.split) for name, key in keys.items() if (value := key(row))}
+
+    def shared(row: Utterance) -> str | None:
+        for name, key in keys.items():
+            if row.split is None and (value := key(row)) and (name, value) in held:
+                return f"its {name} is in {held[name, value]}, which stays as it is"
+        return None
+
+    left = manifest.keep(shared)
+    return Manifest(tuple(replace(row, split=row.split or "train") for row in left), left.ledger)
+
+
 def _rounded(seconds: float) -> float:
     """To two significant digits: groups of about one weight are as good for any part, and the seed decides."""
     return float(f"{seconds:.1e}")

@@ -23,7 +23,16 @@ from speechtransfer.pronunciation import Phones
 from speechtransfer.recognition import ALL, output_layers
 from speechtransfer.separation import speaker_dependent
 from speechtransfer.sources import load_encoder
-from speechtransfer.splits import cross_validation, group_count, require_all, take_each, take_seconds, take_speakers
+from speechtransfer.splits import (
+    cross_validation,
+    group_count,
+    joined,
+    leaks,
+    require_all,
+    take_each,
+    take_seconds,
+    take_speakers,
+)
 from speechtransfer.spotting import Keywords, others_unknown, spotting
 from speechtransfer.text import TextContract
 from speechtransfer.trial import NEGATIVES, Task
@@ -84,14 +93,14 @@ def open_corpus(
     """Load and examine a recipe's data.
 
     Raises:
-        DataError: nothing usable, or an unusable test row.
+        DataError: nothing usable, an unusable test row, or a recording that two of the data have.
         SettingsError: rules of a language that is not named, or units that fit no text.
         TextError: rules that the language has not, or words that the lexicon lacks.
     """
     contract = recipe.contract.contract(recipe.language)
     phones = recipe.units.check(contract)
     recordings, learnt = Recordings(sample_rate), FIELDS[recipe.task]
-    loaded = _joined([load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data])
+    loaded = _joined({name: load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data})
     rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in loaded)
     manifest = require(examine(Manifest(rows, loaded.ledger), recordings, contract, learnt))
     tests: dict[str, Manifest] = {}
@@ -110,7 +119,7 @@ def open_corpus(
     by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1 and not scenes
     negatives = None
     if recipe.negatives:
-        without = _joined([load_corpus(name, None, audio_roots) for name in recipe.negatives])
+        without = _joined({name: load_corpus(name, None, audio_roots) for name in recipe.negatives})
         negatives = require(examine(without, recordings, contract, "audio"))
     whole = Manifest(manifest.rows, (*manifest.ledger, *lost))
     prose = read_prose(recipe.texts, contract)
@@ -118,8 +127,24 @@ def open_corpus(
     return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose, contract, by_file, phones)
 
 
-def _joined(loaded: Sequence[Manifest]) -> Manifest:
-    return Manifest(tuple(row for one in loaded for row in one), tuple(line for one in loaded for line in one.ledger))
+def _joined(loaded: Mapping[str, Manifest]) -> Manifest:
+    """All of several DATA.
+
+    Raises:
+        DataError: the same recording, or span of it, is in two of them: it would be learnt and counted twice. Or of one
+            of them some rows name a split and others none.
+    """
+    owner: dict[str, str] = {}
+    for name, manifest in loaded.items():
+        if len(loaded) > 1 and manifest.splits and (bare := [row for row in manifest if row.split is None]):
+            raise DataError(
+                f"{name}: {bare[0].id} names no split, and other rows do. Name one on every row, or on none."
+            )
+        for row in manifest:
+            if owner.setdefault(row.id, name) != name:
+                raise DataError(f"{row.id}: is in {owner[row.id]} and in {name} too. Leave it out of one of them.")
+    rows = tuple(row for manifest in loaded.values() for row in manifest)
+    return Manifest(rows, tuple(line for manifest in loaded.values() for line in manifest.ledger))
 
 
 def _with_speaker(row: Utterance, pattern: str | None) -> Utterance:
@@ -186,7 +211,9 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     cut = None if corpus.manifest.splits else _cut(recipe, corpus, fold)
     if recipe.keep_splits is not None and cut is None:
         raise DataError("the rows name their own splits, which are kept as they are: leave --keep-splits out.")
-    manifest = corpus.manifest if cut is None else cut
+    manifest = cut
+    if manifest is None:  # of several data, some may name their splits: what others have is for training
+        manifest = _with_new(corpus) if len(recipe.data) > 1 else corpus.manifest
     require_all(manifest, "the rows")
     if recipe.train_minutes is not None:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)
@@ -216,6 +243,12 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     asked = set(map(corpus.contract.apply, later)) if corpus.prose.sentences else set()
     build = _builder(recipe, corpus, [text for text in corpus.prose.sentences if text not in asked])
     return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives, cut)
+
+
+def _with_new(corpus: Corpus) -> Manifest:
+    """Rows that name no split beside those that do, as far as they may be trained on."""
+    crossed = leaks(corpus.manifest, lambda row: row.speaker)
+    return joined(corpus.manifest, corpus.prompt, corpus.by_speaker and not crossed, corpus.by_file)
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:

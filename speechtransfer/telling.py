@@ -31,6 +31,10 @@ def tell_data(console: Console, corpus: Corpus, recipe: Recipe) -> None:
         kept = fold_task(recipe, corpus, 0).cut or ()
         tested, left = sum(row.split == "test" for row in kept), len(corpus.manifest) - len(kept)
         console.print(f"the test is kept: {tested} utterances; {left} near dev or test are in the ledger")
+    elif corpus.manifest.splits and (new := sum(row.split is None for row in corpus.manifest)):
+        console.print(
+            f"{new} utterances name no split: those near dev or test are in the ledger, the others are learnt"
+        )
     elif not corpus.manifest.splits and recipe.run_folds == (0,) and seconds < _LITTLE:
         console.print("under two hours, of which one part in five is the test; --cross-validate tests on all of it")
     if (rules := corpus.contract.rules) is not None:

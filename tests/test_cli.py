@@ -431,7 +431,7 @@ def test_splits_of_ones_own_are_not_cross_validated(
     (corpus / "metadata.csv").write_text("\n".join(lines) + "\n")
     asked = ("--source", source, "--out", tmp_path / "run", "--steps", "1", "--cross-validate")
     assert call("adapt", corpus, *asked) == 1
-    assert "its rows name their own splits" in capsys.readouterr().err
+    assert "the rows name their own splits" in capsys.readouterr().err
     assert call("plan", corpus, "--source", source) == 0
     assert "1 folds with their baselines" in capsys.readouterr().out.replace("\n", " ")
     assert call("plan", corpus, "--set", "source=random:conformer") == 1

@@ -94,13 +94,16 @@ def _comparing(recipe: Recipe, asked: Sequence[str]) -> Recipe:
 def adapt(console: Console, request: Adapt) -> int:
     """Adapt a source to DATA: one run an amount, each beside its baseline."""
     flags = request.training
+    _require_data(request.data)
     _refuse_settings_of_options(flags.set)
     source = request.source or DEFAULT_SOURCE
     encoder = load_encoder(source, request.source_language)
-    console.print(f"{request.data}: read as {request.format or detect(request.data)}")
-    usual = defaults(request.data, source, encoder.family, request.language, request.task)
+    for data in request.data:
+        console.print(f"{data}: read as {request.format or detect(data)}")
+    usual = defaults(request.data[0], source, encoder.family, request.language, request.task)
     named = replace(
         usual,
+        data=request.data,
         speaker_pattern=request.speaker_pattern,
         source_language=request.source_language,
         negatives=request.negatives,
@@ -126,13 +129,13 @@ def adapt(console: Console, request: Adapt) -> int:
     first = next(iter(recipes.values()))
     corpus = open_corpus(first, encoder.sample_rate, tuple(map(str, request.audio_root)), request.format)
     if request.cross_validate and corpus.manifest.splits:
-        raise SettingsError(f"{request.data}: its rows name their own splits. Leave out --cross-validate.")
+        raise SettingsError(f"{', '.join(request.data)}: the rows name their own splits. Leave out --cross-validate.")
     tell_data(console, corpus, first)
     if request.require_unseen_speakers and any(
         _SEEN & {*notes} for notes in fold_task(first, corpus, 0).notes.values()
     ):
         raise SettingsError(
-            f"{request.data}: the test's speakers are not known to be unseen. Name every row's speaker."
+            f"{', '.join(request.data)}: the test's speakers are not known to be unseen. Name every row's speaker."
         )
     if flags.minutes is not None:
         recipes = _share(recipes, flags.minutes, corpus)
@@ -148,6 +151,11 @@ def adapt(console: Console, request: Adapt) -> int:
         outcomes[out] = run(recipes[amount], out, encoder, corpus, flags.resume)
     tell_outcomes(console, outcomes)
     return 0
+
+
+def _require_data(data: tuple[str, ...]) -> None:
+    if not data:
+        raise SettingsError("there is nothing to learn from. Give DATA: a manifest, a folder, or a name.")
 
 
 def _share(recipes: Mapping[str, Recipe], minutes: float, corpus: Corpus) -> dict[str, Recipe]:
@@ -192,14 +200,15 @@ def _folder(amount: str, task: str) -> str:
 
 def plan(console: Console, request: Plan) -> int:
     """Print the Plan, hours a split, and a forecast; train nothing."""
-    if catalogue.is_recipe(request.target):
-        _, recipes = catalogue.find(request.target)
+    _require_data(request.target)
+    if len(request.target) == 1 and catalogue.is_recipe(request.target[0]):
+        _, recipes = catalogue.find(request.target[0])
     else:
         _refuse_settings_of_options(request.set)
         source = request.source or DEFAULT_SOURCE
         family = load_encoder(source, request.source_language).family
-        usual = defaults(request.target, source, family, request.language, request.task)
-        alone = _one_fold(replace(usual, speaker_pattern=request.speaker_pattern), False)
+        usual = defaults(request.target[0], source, family, request.language, request.task)
+        alone = _one_fold(replace(usual, data=request.target, speaker_pattern=request.speaker_pattern), False)
         recipes = {"adapt": replace(alone, scratch=replace(alone.scratch, folds=0))}
     roots = tuple(map(str, request.audio_root))
     for name, recipe in recipes.items():

@@ -1,0 +1,130 @@
+"""Several data learnt from together: what each row becomes, and that nothing is learnt twice or leaks."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import RATE
+
+from speechtransfer import cli
+from speechtransfer.audio import write_wav
+from speechtransfer.errors import DataError, SettingsError
+from speechtransfer.manifest import Manifest, Utterance, read_manifest, write_manifest
+from speechtransfer.recipe import Recipe
+from speechtransfer.splits import joined
+from speechtransfer.tasks import fold_task, open_corpus
+
+SPLITS = ("train", "train", "dev", "test")
+
+
+def corpus(folder: Path, texts: list[str], splits: tuple[str | None, ...] = (None,)) -> str:
+    folder.mkdir(exist_ok=True)
+    rows = []
+    for number, text in enumerate(texts):
+        path = folder / f"{number}.wav"
+        rng = np.random.default_rng(len(texts) * 100 + number)
+        write_wav(path, rng.uniform(-0.3, 0.3, RATE).astype(np.float32), RATE)
+        rows.append(Utterance(path, text=text, language="eng", split=splits[number % len(splits)]))
+    write_manifest(folder / "all.jsonl", Manifest(tuple(rows)))
+    return str(folder / "all.jsonl")
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def run(verb: str, *arguments: str | Path) -> tuple[int, str, str]:
+        source = ("--source", "random:conformer")
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([verb, *map(str, arguments), *source])
+        told = capsys.readouterr()
+        return int(stopped.value.code or 0), " ".join(told.out.split()), " ".join(told.err.split())
+
+    return run
+
+
+def test_several_data_are_learnt_from_together(
+    call: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    one, two = corpus(tmp_path / "a", ["a", "b", "c", "d"]), corpus(tmp_path / "b", ["e", "f", "g"])
+    out = tmp_path / "run"
+    status, told, _ = call("adapt", one, two, "--out", out, "--steps", "1", "--set", "folds=2")
+    assert status == 0 and f"{one}: read as manifest {two}: read as manifest 7 utterances" in told
+    assert json.loads((out / "recipe.json").read_text())["data"] == [one, two]
+    assert len((out / "splits.jsonl").read_text().splitlines()) == 7
+    status, told, _ = call("plan", one, two)
+    assert status == 0 and "train: " in told
+
+
+def test_what_names_no_split_is_for_training_beside_what_does(
+    call: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    named = corpus(tmp_path / "named", ["a", "b", "c", "d", "e", "a", "g", "h"], SPLITS)  # a is train's, and dev's
+    new = corpus(tmp_path / "new", ["x", "b", "d", "G", "y"])  # d and h are test's, c and g dev's
+    recipe = Recipe("r", (named, new), "random:conformer", run_folds=(0,))
+    task = fold_task(recipe, open_corpus(recipe, RATE), 0)
+    assert task.cut is None
+    found = {(row.audio.parent.name, row.text): row.split for row in task.manifest}
+    before = {("named", row.text): row.split for row in read_manifest(named)}
+    assert found == {**before, ("new", "x"): "train", ("new", "b"): "train", ("new", "y"): "train"}
+    out = tmp_path / "run"
+    status, told, _ = call("adapt", named, new, "--out", out, "--steps", "1", "--set", "folds=2")
+    assert status == 0 and "5 utterances name no split: those near dev or test are in the ledger" in told
+    reasons = [json.loads(line)["reason"] for line in (out / "ledger.jsonl").read_text().splitlines()]
+    assert reasons == ["its prompt is in test, which stays as it is", "its prompt is in dev, which stays as it is"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("by_speaker", "by_file"), [(False, True), (True, True), (False, False)])
+def test_new_rows_share_nothing_with_dev_or_a_test(seed: int, by_speaker: bool, by_file: bool) -> None:
+    draw, rows = random.Random(seed), []
+    for _ in range(60):
+        start = draw.uniform(0, 50)
+        split = draw.choice([None, None, "train", "dev", "test", "other"])
+        speaker, group = draw.choice([None, *"pqrstu"]), draw.choice([None, *map(str, range(20))])
+        path, text = Path(f"/{draw.randrange(30)}.wav"), str(draw.randrange(25))
+        rows.append(Utterance(path, start, start + 1, text, speaker=speaker, group=group, split=split))
+    found = joined(Manifest(tuple(rows)), lambda row: row.text or "", by_speaker, by_file)
+
+    def near(row: Utterance, held: Utterance) -> bool:
+        together = row.audio == held.audio and (by_file or abs((row.start or 0) - (held.start or 0)) < 1)
+        alike = row.group == held.group is not None or (by_speaker and row.speaker == held.speaker is not None)
+        return row.text == held.text or together or alike
+
+    tested = [row for row in rows if row.split in ("dev", "test", "other")]
+    left = {row.id: row.split for row in found}
+    for row in rows:
+        if row.split is not None:
+            assert left[row.id] == row.split
+        elif any(near(row, held) for held in tested):
+            assert row.id not in left
+        elif by_file:  # spans that overlap through others are of one sound too
+            assert left[row.id] == "train"
+    assert len(found) + len(found.ledger) == len(rows)
+
+
+def test_the_same_recording_is_not_learnt_twice(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    one, two = corpus(tmp_path / "a", ["a", "b", "c", "d"]), corpus(tmp_path / "b", ["e", "f", "g"])
+    for data, message in (
+        ((one, one), f"{one}: is given twice"),
+        ((two, one, two), f"{two}: is given twice"),
+        ((), "there is nothing to learn from. Give DATA"),
+    ):
+        status, _, warned = call("adapt", *data, "--out", tmp_path / "run")
+        assert status == 1 and message in warned
+    with pytest.raises(SettingsError, match="is given twice"):
+        Recipe("r", (one, one))
+    again = tmp_path / "again.jsonl"
+    rows = [json.loads(line) for line in Path(one).read_text().splitlines()]
+    again.write_text("".join(json.dumps({**row, "audio": str(tmp_path / "a" / row["audio"])}) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"0\.wav: is in .*a/all\.jsonl and in .*again\.jsonl too"):
+        open_corpus(Recipe("r", (one, str(again)), "random:conformer"), RATE)
+    partly = corpus(tmp_path / "partly", ["p", "q", "r", "s"], ("train", None, "test", "dev"))
+    with pytest.raises(DataError, match=r"partly/all\.jsonl: .*1\.wav names no split, and other rows do"):
+        open_corpus(Recipe("r", (one, partly), "random:conformer"), RATE)
+    assert not (tmp_path / "run").exists()
