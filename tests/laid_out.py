@@ -145,3 +145,34 @@ def beside(folder: Path) -> None:
 
 def beside_stems(folder: Path) -> int:
     return len({Path(name).with_suffix("") for name in below(folder, ".wav", ".txt")})
+
+
+# Subtitles.
+
+
+def subtitles(folder: Path) -> None:
+    sounds(folder, "talk news", seconds=2.0)
+    text(
+        folder / "talk.srt",
+        *("1", "00:00:00,100 --> 00:00:00,600", f"<i>{SWAHILI[0]}</i>", "- ndiyo --> sana", ""),
+        *("2", "00:00:00,700 --> 00:00:01,200", "", "", "3", "00:00:01,500 --> 00:00:01,300", SWAHILI[1], ""),
+        *("4", "00:00:01,400 --> 00:00:01,900", SWAHILI[1], ""),
+    )
+    text(
+        folder / "news.sw.vtt",
+        *("WEBVTT", "Kind: captions", "", "NOTE 00 --> nobody", "", "a", "00:00.100 --> 00:00.900 align:start"),
+        *(
+            "<v Asha>Habari <00:00:00.400><c>za</c> asubuhi &amp; jioni",
+            "",
+            "00:00:01.000 --> 00:00:01.900",
+            "karibu",
+            "",
+        ),
+    )
+    text(folder / "gone.srt", "1", "00:00:00,100 --> 00:00:00,600", "unheard", "")
+
+
+def subtitles_shown(folder: Path) -> int:
+    """Lines that begin with a time."""
+    shown = [line for path in folder.iterdir() if path.suffix in (".srt", ".vtt") for line in lines_of(path)]
+    return sum(bool(re.match(r"\d\d:\d\d", line)) for line in shown)

@@ -50,6 +50,7 @@ SAMPLES: dict[str, Sample] = {
     "classes": Sample("classes", laid_out.class_folders, laid_out.every_file),
     "speechcommands": Sample("speechcommands", laid_out.speech_commands, laid_out.speech_commands_files),
     "sidecar": Sample("sidecar", laid_out.beside, laid_out.beside_stems),
+    "subtitles": Sample("subtitles", laid_out.subtitles, laid_out.subtitles_shown),
     "kaldi": Sample("kaldi", exported.kaldi, exported.kaldi_utterances),
     "kaldi-splits": Sample("kaldi", exported.kaldi_splits, exported.kaldi_utterances),
     "elan": Sample("elan", exported.elan, exported.elan_annotations, "{}#type=utterance"),

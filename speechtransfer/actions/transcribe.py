@@ -62,7 +62,7 @@ def transcribe(request: Transcribe) -> int:
             if isinstance(found, Draft) and target is not None:
                 _write(target, path, found)
             print(_line(request, path, found, target), flush=True)
-    if request.to != "srt" and lost < len(targets):
+    if lost < len(targets):
         folders = " ".join(dict.fromkeys(shlex.quote(str(path.parent)) for path in targets))
         again = f"speechtransfer adapt {shlex.quote(str(request.out))} --audio-root {folders}"
         again += " --set split_by=span" if len(targets) == 1 else ""

@@ -91,25 +91,25 @@ def parted(data: str) -> tuple[str, Choice | None]:
     return path, Choice(by, tuple(filter(None, (pattern.strip() for pattern in patterns.split(",")))))
 
 
-def holds(data: str, suffix: str) -> bool:
-    """Whether DATA is a file whose name ends so, or a folder with such a file anywhere below.
+def holds(data: str, *suffixes: str) -> bool:
+    """Whether DATA is a file whose name ends in one of these, or a folder with such a file anywhere below.
 
     A folder with a table of utterances is the table's, unless tiers are asked for.
     """
     name, choice = parted(data)
     path = Path(name)
     if path.is_file():
-        return path.suffix.lower() == suffix
+        return path.suffix.lower() in suffixes
     if choice is None and any((path / table).is_file() for table in ("metadata.csv", "metadata.tsv")):
         return False
     for _, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if any(name.lower().endswith(suffix) and not name.startswith(".") for name in names):
+        if any(name.lower().endswith(suffixes) and not name.startswith(".") for name in names):
             return True
     return False
 
 
-def transcripts(data: str, suffix: str) -> tuple[Path, list[Path]]:
+def transcripts(data: str, *suffixes: str) -> tuple[Path, list[Path]]:
     """The folder that paths start from, and the files in it (or the one named) whose names end so.
 
     Raises:
@@ -120,8 +120,8 @@ def transcripts(data: str, suffix: str) -> tuple[Path, list[Path]]:
         if not path.is_file():
             raise DataError(f"{data}: no such file or folder. Check the path.")
         return path.parent, [path]
-    if not (files := [file for file in walk(path) if file.suffix.lower() == suffix]):
-        raise DataError(f"{path}: holds no file whose name ends in {suffix}.")
+    if not (files := [file for file in walk(path) if file.suffix.lower() in suffixes]):
+        raise DataError(f"{path}: holds no file whose name ends in {' or '.join(suffixes)}.")
     return path, files
 
 
