@@ -174,15 +174,18 @@ def test_what_is_written_is_a_corpus_to_correct(
     bad.write_text("no sound")
     status, told, warned = call(audio, bad, "--out", out, *to)
     assert status == 1 and "1 of 2 files could not be read" in warned
-    assert told.startswith(f"{out / 'story'}{suffix}: 8 utterances, 0.")
+    assert told.startswith(f"{out / 'story'}{suffix}: 8 utterances, ")
     assert f"adapt {out} --audio-root {tmp_path}" in warned
     found = load(str(out), audio_roots=(tmp_path,))
     assert [row.text for row in found] == SAID
     assert [row.start for row in found] == pytest.approx([start for start, _ in times], abs=0.12)
     corrected = (out / f"story{suffix}").read_bytes()
-    status, _, warned = call(audio, "--out", out, *to)
-    assert status == 1 and "is there already, and may be corrected" in warned
+    other, _ = story(SAID[:2], "other.wav")
+    status, told, warned = call(audio, other, "--out", out, *to)
+    assert (status, told.splitlines()) == (0, [f"{out / 'other'}{suffix}: 1 utterances, 2 of 3 seconds"])
+    assert f"{out / 'story'}{suffix}: is there already, and may be corrected: it stays" in warned
     assert (out / f"story{suffix}").read_bytes() == corrected
+    assert call(audio, "--out", out, *to)[0] == 0
 
 
 def test_subtitles_and_json_of_what_is_written(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,30 +38,33 @@ _Found = Prediction | Draft | AudioError
 def transcribe(request: Transcribe) -> int:
     """Print one line a file, as files are heard; one that cannot be read is named, and the others are heard.
 
+    What is written already is not heard again, so that the same command goes on where it was interrupted.
+
     Raises:
         AudioError: at the end, where there was such a file; at once, where it is the only one.
-        SettingsError: no file is given; or one would be written that is there already, or twice.
+        SettingsError: no file is given; or one would be written twice, or nowhere.
     """
     if not request.audio:
         raise SettingsError("there is nothing to transcribe. Give sound files.")
     targets = _targets(request)
+    wanted = [path for path in request.audio if path not in targets or not targets[path].exists()]
+    for path in (one for one in request.audio if one not in wanted):
+        print(f"{targets[path]}: is there already, and may be corrected: it stays", file=sys.stderr)
     model = load_model(find_run(request.run))
     if targets and isinstance(model.objective, Spots):
         raise SettingsError(f"{request.run}: knows words, not sentences. `spot` finds their times.")
-    recordings, lost = Recordings(model.encoder.sample_rate), 0
-    for first in range(0, len(request.audio), _TOGETHER):
-        paths = request.audio[first : first + _TOGETHER]
-        for path, found in zip(paths, _heard(model, paths, recordings, request), strict=True):
-            if isinstance(found, AudioError):
-                if len(request.audio) == 1:
-                    raise found
-                print(found, file=sys.stderr, flush=True)
-                lost += 1
-                continue
-            target = targets.get(path)
-            if isinstance(found, Draft) and target is not None:
-                _write(target, path, found)
-            print(_line(request, path, found, target), flush=True)
+    lost = 0
+    for path, found in _heard(model, wanted, request):
+        if isinstance(found, AudioError):
+            if len(request.audio) == 1:
+                raise found
+            print(found, file=sys.stderr, flush=True)
+            lost += 1
+            continue
+        target = targets.get(path)
+        if isinstance(found, Draft) and target is not None:
+            _write(target, path, found)
+        print(_line(request, path, found, target), flush=True)
     if lost < len(targets):
         folders = " ".join(dict.fromkeys(shlex.quote(str(path.parent)) for path in targets))
         again = f"speechtransfer adapt {shlex.quote(str(request.out))} --audio-root {folders}"
@@ -76,7 +79,7 @@ def _targets(request: Transcribe) -> dict[Path, Path]:
     """The file to write for each recording; none without ``--out``.
 
     Raises:
-        SettingsError: no folder for them, two would be one file, or one is there already.
+        SettingsError: no folder for them, or two would be one file.
     """
     if request.out is None:
         if request.to is not None:
@@ -88,25 +91,36 @@ def _targets(request: Transcribe) -> dict[Path, Path]:
     for path, target in targets.items():
         if target in taken:
             raise SettingsError(f"{path} and {taken[target]} would both be {target}: transcribe them apart.")
-        if target.exists():
-            raise SettingsError(f"{target}: is there already, and may be corrected. Choose another --out, or move it.")
         taken[target] = path
     return targets
 
 
-def _heard(model: Model, paths: Sequence[Path], recordings: Recordings, request: Transcribe) -> list[_Found]:
-    """What is heard in each file: short ones together, others utterance by utterance."""
-    parted = {path: found for path in paths if (found := _parted(model, path, request)) is not None}
-    short = [path for path in paths if path not in parted]
-    together = iter(_together(model, short, recordings, request.language))
-    return [parted[path] if path in parted else next(together) for path in paths]
+def _heard(model: Model, paths: Sequence[Path], request: Transcribe) -> Iterator[tuple[Path, _Found]]:
+    """What is heard in each file, in order: short ones together, others utterance by utterance, told one by one."""
+    recordings, short = Recordings(model.encoder.sample_rate), list[Path]()
+    for number, path in enumerate(paths, 1):
+        whole = _is_whole(model, path, request)
+        if whole:
+            short.append(path)
+        if not whole or len(short) == _TOGETHER or number == len(paths):
+            yield from zip(short, _together(model, short, recordings, request.language), strict=True)
+            short = []
+        if not whole:
+            yield path, _draft(model, path, request)
 
 
-def _parted(model: Model, path: Path, request: Transcribe) -> Draft | AudioError | None:
-    """A recording utterance by utterance, where that is asked for or it is long; None of any other."""
+def _is_whole(model: Model, path: Path, request: Transcribe) -> bool:
+    """Whether a file is heard as one utterance; so is what cannot be read, which then says why."""
+    if isinstance(model.objective, Spots):
+        return True
     try:
-        if request.out is None and (isinstance(model.objective, Spots) or probe(path).seconds <= _WHOLE):
-            return None
+        return request.out is None and probe(path).seconds <= _WHOLE
+    except AudioError:
+        return True
+
+
+def _draft(model: Model, path: Path, request: Transcribe) -> Draft | AudioError:
+    try:
         return draft(model, path, request.language)
     except AudioError as error:
         return error
@@ -116,6 +130,8 @@ def _together(
     model: Model, paths: Sequence[Path], recordings: Recordings, language: str | None
 ) -> list[Prediction | AudioError]:
     """What is heard in each file, together where all can be read, otherwise one by one."""
+    if not paths:
+        return []
     rows = [Utterance(path.resolve(), language=language) for path in paths]
     try:
         return [*predict(model, Manifest(tuple(rows)), recordings)]
@@ -139,7 +155,7 @@ def _line(request: Transcribe, path: Path, found: Prediction | Draft, target: Pa
     text = found.text if isinstance(found, Draft) else found.value
     if isinstance(found, Draft) and target is not None and not request.json:
         spoken = sum((row.end or 0.0) - (row.start or 0.0) for row in found.rows)
-        return f"{target}: {len(found.rows)} utterances, {spoken / 60:.1f} of {found.seconds / 60:.1f} minutes"
+        return f"{target}: {len(found.rows)} utterances, {spoken:.0f} of {found.seconds:.0f} seconds"
     if not request.json:
         return f"{path}\t{text}"
     line: dict[str, Any] = {"audio": str(path), "text": text, "confidence": rounded(found.confidence)}
