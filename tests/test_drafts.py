@@ -205,7 +205,8 @@ def test_what_could_not_be_written_is_refused_before_anything_is_heard(
     (tmp_path / "more").mkdir()
     twin = tmp_path / "more" / audio.name
     twin.write_bytes(audio.read_bytes())
-    assert "Name a folder with --out" in call(audio, "--to", "srt")[2]
+    for asked in (("--to", "srt"), ("--out", audio)):
+        assert "Name a folder with --out" in call(audio, *asked)[2]
     assert "would both be" in call(audio, twin, "--out", tmp_path / "out")[2]
     assert not (tmp_path / "out").exists()
 

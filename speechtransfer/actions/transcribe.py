@@ -53,7 +53,7 @@ def transcribe(request: Transcribe) -> int:
     model = load_model(find_run(request.run))
     if targets and isinstance(model.objective, Spots):
         raise SettingsError(f"{request.run}: knows words, not sentences. `spot` finds their times.")
-    lost = 0
+    lost = written = 0
     for path, found in _heard(model, wanted, request):
         if isinstance(found, AudioError):
             if len(request.audio) == 1:
@@ -64,8 +64,9 @@ def transcribe(request: Transcribe) -> int:
         target = targets.get(path)
         if isinstance(found, Draft) and target is not None:
             _write(target, path, found)
+            written += len(found.rows)
         print(_line(request, path, found, target), flush=True)
-    if lost < len(targets):
+    if written:
         folders = " ".join(dict.fromkeys(shlex.quote(str(path.parent)) for path in targets))
         again = f"speechtransfer adapt {shlex.quote(str(request.out))} --audio-root {folders}"
         again += " --set split_by=span" if len(targets) == 1 else ""
@@ -85,6 +86,8 @@ def _targets(request: Transcribe) -> dict[Path, Path]:
         if request.to is not None:
             raise SettingsError(f"--to {request.to}: where? Name a folder with --out.")
         return {}
+    if request.out.exists() and not request.out.is_dir():
+        raise SettingsError(f"{request.out}: is a file. Name a folder with --out.")
     suffix = _SUFFIXES[request.to or "eaf"]
     targets = {path: request.out / f"{path.stem}{suffix}" for path in request.audio}
     taken: dict[Path, Path] = {}
