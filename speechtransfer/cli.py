@@ -160,6 +160,8 @@ class Run:
     """Which variants; default: all."""
     smoke: bool = False
     """Three steps on synthetic speech with a tiny random encoder; records nothing."""
+    audio_root: tuple[Path, ...] = ()
+    """Folders outside the recipe's DATA that audio may lie in."""
     training: Annotated[Training, tyro.conf.arg(name="")] = Training()
 
     def __call__(self, console: Console) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -192,6 +192,7 @@ def run(
     resume: bool = False,
     reached: Callable[[Outcome], None] = lambda outcome: None,
     commit: str | None = None,
+    audio_roots: Sequence[str] = (),
 ) -> Outcome:
     """Run a recipe: every fold, the pooled figures, then the baselines, the verdict and the report.
 
@@ -205,6 +206,7 @@ def run(
         resume: go on where an earlier run stopped.
         reached: called with what the folds reached, before the baselines begin.
         commit: of the code; kept in ``recipe.json``, so that a resumed run knows where it began.
+        audio_roots: folders outside the data that audio may lie in.
 
     Raises:
         PlanError: the source and the task do not fit, or a rule or a cut names nothing of it.
@@ -217,7 +219,7 @@ def run(
     refuse_other_run(recipe, out, resume)
     recipe = with_its_baseline(recipe, out, resume)
     beside = Baseline.of(recipe.scratch, out, encoder, recipe.transfer.cut)
-    corpus = corpus or open_corpus(recipe, encoder.sample_rate)
+    corpus = corpus or open_corpus(recipe, encoder.sample_rate, tuple(audio_roots))
     folds = range(recipe.folds) if recipe.run_folds is None else recipe.run_folds
     if corpus.manifest.splits or recipe.keep_splits is not None:
         folds = (0,)

@@ -128,3 +128,29 @@ def test_the_same_recording_is_not_learnt_twice(call: Callable[..., tuple[int, s
     with pytest.raises(DataError, match=r"partly/all\.jsonl: .*1\.wav names no split, and other rows do"):
         open_corpus(Recipe("r", (one, partly), "random:conformer"), RATE)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_s_audio_may_lie_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechtransfer.recipe.write_report", lambda folder: folder)
+    data = Path(corpus(tmp_path / "sound", ["a", "b", "c", "d"]))
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    manifest = tmp_path / "lists" / "all.jsonl"
+    manifest.parent.mkdir()
+    lines = (json.dumps({**row, "audio": str(data.parent / row["audio"])}) + "\n" for row in rows)
+    manifest.write_text("".join(lines))
+    recipe = tmp_path / "mine" / "recipe.py"
+    recipe.parent.mkdir()
+    recipe.write_text(
+        "from speechtransfer.recipe import Recipe\n"
+        "from speechtransfer.schedule import FitSettings\n"
+        f"RECIPE = Recipe('mine', ({str(manifest)!r},), 'random:conformer', run_folds=(0,), folds=2,\n"
+        "                settings=FitSettings(steps=1, evaluations=1))\n"
+    )
+    for roots, status in (((), 1), (("--audio-root", str(data.parent)), 0)):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["run", str(recipe.parent), "--out", str(tmp_path / "runs"), "--set", "scratch.folds=0", *roots])
+        assert (stopped.value.code or 0) == status
+        told = capsys.readouterr()
+    assert "not recorded" in told.out and "mine" not in told.err

@@ -247,7 +247,7 @@ def plan(console: Console, request: Plan) -> int:
 def run_recipe(console: Console, request: Run) -> int:
     """Run the variants of a recipe; record them where the checkout is clean."""
     flags = request.training
-    if request.smoke and flags != type(flags)(resume=flags.resume):
+    if request.smoke and (flags != type(flags)(resume=flags.resume) or request.audio_root):
         raise SettingsError("--smoke takes three steps of synthetic speech, and no other settings. Leave them out.")
     folder, recipes = catalogue.find(request.recipe)
     commit = clean_commit(folder)
@@ -271,7 +271,8 @@ def run_recipe(console: Console, request: Run) -> int:
         ) -> None:
             console.print(catalogue.record(folder, recipe, variant, outcome, begun))
 
-        outcomes[out] = run(changed, out, None, None, flags.resume, write_down, begun)
+        roots = tuple(map(str, request.audio_root))
+        outcomes[out] = run(changed, out, None, None, flags.resume, write_down, begun, roots)
         if changed.scratch.folds:
             write_down(outcomes[out])
     tell_outcomes(console, outcomes)
