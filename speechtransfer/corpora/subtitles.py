@@ -66,7 +66,8 @@ def _sound(media: Media, file: Path) -> Sound | DataError:
     try:
         return Sound(media.like(file))
     except DataError as error:
-        return error if "." not in file.stem else _sound(media, file.with_name(file.stem))
+        shorter = _sound(media, file.with_name(file.stem)) if "." in file.stem else error
+        return shorter if isinstance(shorter, Sound) else error
 
 
 def _tier(file: Path) -> Tier:
@@ -91,7 +92,9 @@ def _tier(file: Path) -> Tier:
         raise DataError(
             f"{file}: cannot be read as .{kind} ({type(error).__name__}: {error}). Save it again."
         ) from error
-    if len(found) != shown or not shown:
+    # Of a recording in which nothing is said.
+    empty = not text.strip() or (text.startswith("WEBVTT") and "-->" not in text)
+    if len(found) != shown or (not shown and not empty):
         raise DataError(
             f"{file}: shows {shown} subtitles, of which {len(found)} can be read. Mend it in an editor of them."
         )
