@@ -10,7 +10,7 @@ Expected: CER 20.1% [16.3, 23.2] of 2,773 characters on four minutes (one fold),
 from dataclasses import replace
 
 from speechtransfer.baseline import Scratch
-from speechtransfer.catalogue import find
+from speechtransfer.catalogue import find, on_folds
 from speechtransfer.recipe import Recipe
 
 ITALIAN = find("whisper_tiny_en_to_it_ctc")[1]["default"]
@@ -26,9 +26,10 @@ ALL = replace(
     scratch=Scratch(rates=(2.5e-4, 5e-4, 1e-3), search=0.5, factor=2.0, folds=1, network="random:conformer"),
 )
 # Four minutes are fewer steps an epoch: twice the epochs.
-FOUR = replace(ALL, train_minutes=4.0, settings=replace(ALL.settings, epochs=48))
+FIRST = replace(ALL, train_minutes=4.0, settings=replace(ALL.settings, epochs=48))
+FOUR = on_folds(FIRST, *range(FIRST.folds))
 # By way of eight other languages (`source_whisper_many`): the encoder has learnt to write before it hears this one.
-BRIDGED = replace(FOUR, source="runs/source_whisper_many/default")
+BRIDGED = replace(FIRST, source="runs/source_whisper_many/default")
 # The other way round: learnt from the one voice, tested on the other as well.
 TUXPAINT = replace(
     ALL,
@@ -38,15 +39,15 @@ TUXPAINT = replace(
 )
 
 
-def with_texts(recipe: Recipe, variant: str, texts: tuple[str, ...], family: str = "whisper") -> Recipe:
-    """What a run of four minutes gives with text that came later: nothing is trained again."""
+def with_texts(run: str, texts: tuple[str, ...], family: str = "whisper") -> Recipe:
+    """What a run of four minutes, on the first fold, gives with text that came later: nothing is trained again."""
     return replace(
-        recipe,
-        source=f"runs/{recipe.name}/{variant}",
+        FIRST,
+        source=f"runs/{FIRST.name}/{run}",
         family=family,
         texts=texts,
         language_model=8,  # the order that sayings had where they were tried first (whisper_base_to_ru_ctc)
-        settings=replace(recipe.settings, epochs=None, steps=0),
+        settings=replace(FIRST.settings, epochs=None, steps=0),
         scratch=Scratch(folds=0),
     )
 
@@ -57,7 +58,7 @@ RECIPES = {
     "all": ALL,
     "4min-bridged": BRIDGED,
     "tuxpaint": TUXPAINT,
-    "4min-texts": with_texts(FOUR, "4min", PROSE),
-    "4min-bridged-texts": with_texts(FOUR, "4min-bridged", PROSE),
-    "4min-scratch-texts": with_texts(FOUR, "4min/baselines/scratch-conformer", PROSE, "conformer"),
+    "4min-texts": with_texts("4min/folds/0", PROSE),
+    "4min-bridged-texts": with_texts("4min-bridged", PROSE),
+    "4min-scratch-texts": with_texts("4min/baselines/scratch-conformer/folds/0", PROSE, "conformer"),
 }
