@@ -96,6 +96,12 @@ def of_language(recipe: Recipe, name: str, data: str, language: str, texts: tupl
     return replace(recipe, name=name, data=(data,), language=language, tests={}, source=source, texts=chosen)
 
 
+def on_folds(recipe: Recipe, *folds: int) -> Recipe:
+    """The same recipe run on these folds, with its baseline, where it has one, on as many."""
+    scratch = replace(recipe.scratch, folds=len(folds)) if recipe.scratch.folds else recipe.scratch
+    return replace(recipe, run_folds=folds, scratch=scratch)
+
+
 def _folders(path: str) -> list[Path]:
     candidates = [Path(path), Path("recipes") / path, Path(__file__).parents[1] / "recipes" / path]
     return [place.parent if place.name == "recipe.py" else place for place in candidates]
