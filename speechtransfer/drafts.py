@@ -15,8 +15,10 @@ from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
 from speechtransfer.vocabulary import Vocabulary
 
-#: Seconds without a letter that part two utterances, and how long an utterance may be before a shorter gap parts it.
-_PAUSE, _LONGEST = 0.6, 20.0
+#: Seconds without a letter that part two utterances.
+_PAUSE = 0.6
+#: Seconds that an utterance may last before a shorter gap parts it.
+LONGEST = 20.0
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,18 @@ class Draft:
     confidence: float | None
 
 
-def draft(model: Model, audio: Path, language: str | None = None) -> Draft:
+def draft(model: Model, audio: Path, language: str | None = None, longest: float = LONGEST) -> Draft:
     """Write down what is said in a recording of any length; memory holds one window of its sound.
 
     Utterances are what lies between gaps of more than half a second without a letter, their borders in the pauses
-    around them. One longer than 20 seconds is parted at the longest gap near its middle, between words where it has
+    around them. One that is longer than may be is parted at the longest gap near its middle, between words where it has
     some. Each is decoded by itself, as recordings of one utterance are.
 
     Args:
         model: a recogniser, or a sum that has one; it is put in eval mode.
         audio: the recording.
         language: ISO 639-3, of rows, and of the output layer where there are several.
+        longest: seconds of an utterance, but for the pauses at its ends.
 
     Raises:
         SettingsError: no recogniser for the language.
@@ -54,7 +57,7 @@ def draft(model: Model, audio: Path, language: str | None = None) -> Draft:
     """
     part = recogniser_for(model, language)
     heard = hear(model, part, audio)
-    places = _utterances(part, heard)
+    places = _utterances(part, heard, longest / heard.period)
     rows = []
     for start, end in heard.spans(places):
         first, last = math.floor(start / heard.period), math.ceil(end / heard.period)
@@ -68,15 +71,14 @@ def draft(model: Model, audio: Path, language: str | None = None) -> Draft:
     return Draft(tuple(rows), heard.seconds, between.join(row.text or "" for row in rows), sure)
 
 
-def _utterances(part: Ctc, heard: Heard) -> list[tuple[int, int]]:
-    """Of each utterance the first frame with a letter and the one behind the last."""
+def _utterances(part: Ctc, heard: Heard, longest: float) -> list[tuple[int, int]]:
+    """Of each utterance of so many frames at most the first with a letter and the one behind the last."""
     best = heard.log_posteriors.argmax(1)
     spaces = np.isin(best, [number for number, label in enumerate(part.vocabulary.labels) if label == " "])
     letters = np.flatnonzero((best != Vocabulary.blank) & ~spaces)
     if not len(letters):
         return []
     parts = np.split(letters, 1 + np.flatnonzero(np.diff(letters) * heard.period > _PAUSE))
-    longest = _LONGEST / heard.period
     return [(int(one[0]), int(one[-1]) + 1) for whole in parts for one in _parted(whole, spaces, longest)]
 
 

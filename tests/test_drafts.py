@@ -73,6 +73,9 @@ def test_what_is_said_without_a_pause_is_parted_between_words(
     lengths = [(row.end or 0.0) - (row.start or 0.0) for row in found.rows]
     assert probe(tmp_path / "a.wav").seconds > 40
     assert len(lengths) > 1 and max(lengths) <= 20.1 and min(lengths) > 4
+    shorter = draft(listener, tmp_path / "a.wav", longest=7.0)
+    assert shorter.text == said
+    assert max((row.end or 0.0) - (row.start or 0.0) for row in shorter.rows) <= 7.4
 
 
 def test_words_without_spaces_are_parted_between_letters_and_written_together(
@@ -189,8 +192,12 @@ def test_what_is_written_is_a_corpus_to_correct(
 
 
 def test_subtitles_and_json_of_what_is_written(
-    call: Callable[..., tuple[int, str, str]], story: Story, tmp_path: Path
+    call: Callable[..., tuple[int, str, str]], story: Story, spoken: Callable[[str], np.ndarray], tmp_path: Path
 ) -> None:
+    write_wav(tmp_path / "fast.wav", spoken(" ".join(SAID * 2)), RATE)
+    assert probe(tmp_path / "fast.wav").seconds > 14
+    assert "1 utterances" in call(tmp_path / "fast.wav", "--out", tmp_path / "whole")[1]
+    assert "1 utterances" not in call(tmp_path / "fast.wav", "--out", tmp_path / "shown", "--to", "srt")[1]
     audio, _ = story(SAID, least=0.7)
     status, told, warned = call(audio, "--out", tmp_path / "out", "--to", "srt", "--json")
     assert status == 0 and warned.endswith(f"--audio-root {tmp_path} --set split_by=span\n")

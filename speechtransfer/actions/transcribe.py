@@ -14,7 +14,7 @@ from speechtransfer.checkpoint import load as load_model
 from speechtransfer.corpora.elan import write_eaf
 from speechtransfer.corpora.praat import write_textgrid
 from speechtransfer.corpora.subtitles import write_srt
-from speechtransfer.drafts import Draft, draft
+from speechtransfer.drafts import LONGEST, Draft, draft
 from speechtransfer.errors import AudioError, SettingsError
 from speechtransfer.evaluate import predict
 from speechtransfer.manifest import Manifest, Utterance
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _TOGETHER = 16
 #: Seconds; what is longer is heard utterance by utterance: few training utterances are, and memory would not do.
 _WHOLE = 30.0
+#: Seconds that a subtitle is shown at most: with more come more letters than there is room for.
+_SHOWN = 7.0
 _SUFFIXES = {"eaf": ".eaf", "textgrid": ".TextGrid", "srt": ".srt"}
 
 _Found = Prediction | Draft | AudioError
@@ -124,7 +126,7 @@ def _is_whole(model: Model, path: Path, request: Transcribe) -> bool:
 
 def _draft(model: Model, path: Path, request: Transcribe) -> Draft | AudioError:
     try:
-        return draft(model, path, request.language)
+        return draft(model, path, request.language, _SHOWN if request.to == "srt" else LONGEST)
     except AudioError as error:
         return error
 
