@@ -9,6 +9,13 @@ from pathlib import Path
 
 from speechtransfer.corpora.contract import walk
 from speechtransfer.corpora.debian import PREFIX, fetch
+from speechtransfer.corpora.dictionaries import (
+    LIFT,
+    dictd_headwords,
+    is_standard_format,
+    lift_texts,
+    standard_format_texts,
+)
 from speechtransfer.corpora.pages import page_lines
 from speechtransfer.errors import DataError, TextError
 from speechtransfer.files import cache_folder, read_text_lines
@@ -40,9 +47,11 @@ def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
     """The sentences of some texts. A line is one or more of them; in sayings, all lines between two ``%`` are.
 
     Args:
-        data: a UTF-8 file, plain or HTML; a folder of files that end in ``.txt``, ``.html`` or ``.htm``; or a package
-            fetched with apt-get: sayings such as ``debian:fortunes-ru``, or an office's help pages such as
-            ``debian:libreoffice-help-ru``.
+        data: a UTF-8 file, plain or HTML; a dictionary, whose headwords and examples are taken: LIFT (``words.lift``,
+            or ``words.lift#swh`` where it has headwords in several writing systems) or Toolbox's; a folder of files
+            that end in ``.txt``, ``.html``, ``.htm`` or ``.lift``; or a package fetched with apt-get: sayings such as
+            ``debian:fortunes-ru``, an office's help pages such as ``debian:libreoffice-help-ru``, or the headwords of
+            a dictionary such as ``debian:dict-freedict-ell-eng``.
         contract: what the transcripts pass.
 
     Raises:
@@ -74,30 +83,39 @@ def _lines(name: str) -> Iterator[str]:
         yield from _packaged(name)
     elif Path(name).is_dir():
         yield from _folder(Path(name))
+    elif not Path(name).exists() and f"{LIFT}#" in name.lower():
+        file, _, language = name.rpartition("#")
+        yield from lift_texts(Path(file), language)
     else:
         yield from _file(Path(name))
 
 
 def _file(file: Path) -> Iterator[str]:
+    if file.suffix.lower() == LIFT:
+        yield from lift_texts(file)
+        return
     lines = read_text_lines(file)
-    yield from page_lines("\n".join(lines)) if file.suffix.lower() in _PAGES else lines
+    if file.suffix.lower() in _PAGES:
+        yield from page_lines("\n".join(lines))
+    else:
+        yield from standard_format_texts(lines) if is_standard_format(lines) else lines
 
 
 def _folder(folder: Path) -> Iterator[str]:
-    files = [file for file in walk(folder) if file.suffix.lower() in (*_PAGES, ".txt")]
+    files = [file for file in walk(folder) if file.suffix.lower() in (*_PAGES, LIFT, ".txt")]
     if not files:
-        raise DataError(f"{folder}: no file in it ends in .txt, .html or .htm. Give UTF-8 text.")
+        raise DataError(f"{folder}: no file in it ends in .txt, .html, .htm or {LIFT}. Give UTF-8 text.")
     for file in files:
         yield from _file(file)
 
 
 def _packaged(name: str) -> Iterator[str]:
     package = name.removeprefix(PREFIX)
-    kind = next((kind for kind in _PACKAGES if re.fullmatch(rf"{kind}-[a-z]{{2,3}}(-[a-z]{{2}})?", package)), None)
+    kind = next((kind for kind in _PACKAGES if re.fullmatch(rf"{kind}-[a-z]{{2,3}}(-[a-z]{{2,3}})?", package)), None)
     if kind is None:
-        known = " or ".join(f"{PREFIX}{kind}-ru" for kind in _PACKAGES)
+        known = " or ".join(f"{PREFIX}{kind}-{one}" for kind, (one, _, _) in _PACKAGES.items())
         raise DataError(f"{name}: no package of text; known are those such as {known}.")
-    place, read = _PACKAGES[kind]
+    _, place, read = _PACKAGES[kind]
     yield from read(fetch([package], cache_folder()) / place)
 
 
@@ -113,8 +131,9 @@ def _sayings(home: Path) -> Iterator[str]:
                 saying.append(line.strip())
 
 
-#: Packages of text by what stands before the language in their names: where the text lies, and what reads it.
-_PACKAGES: dict[str, tuple[str, Callable[[Path], Iterator[str]]]] = {
-    "fortunes": ("usr/share/games/fortunes", _sayings),
-    "libreoffice-help": ("usr/share/libreoffice/help", _folder),
+#: Packages of text by what stands before the language in their names: one such, where the text lies, what reads it.
+_PACKAGES: dict[str, tuple[str, str, Callable[[Path], Iterable[str]]]] = {
+    "fortunes": ("ru", "usr/share/games/fortunes", _sayings),
+    "libreoffice-help": ("ru", "usr/share/libreoffice/help", _folder),
+    "dict-freedict": ("ell-eng", "usr/share/dictd", dictd_headwords),
 }
