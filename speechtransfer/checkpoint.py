@@ -19,7 +19,7 @@ from speechtransfer.model import Model
 from speechtransfer.objectives import KINDS
 from speechtransfer.weights import match_strictly, read_tensors, write_tensors
 
-_OBJECTIVE = "objective.json"
+_ENCODER, _OBJECTIVE = "encoder.json", "objective.json"
 #: A description whose tensors are being written; see ``save_objective``.
 _NEXT = "objective.next.json"
 
@@ -73,7 +73,7 @@ def save(model: Model, folder: Path, dtype: torch.dtype | None = None) -> None:
     """Write ``model.safetensors``, ``encoder.json`` and ``objective.json``, each atomically."""
     encoder, objective = model.encoder, model.objective
     described = {"family": encoder.family, "settings": encoder.settings(), "card": encoder.card.as_dict()}
-    write_json(folder / "encoder.json", described)
+    write_json(folder / _ENCODER, described)
     write_json(folder / _OBJECTIVE, {"kind": objective.kind, **objective.settings()})
     write_tensors(folder / "model.safetensors", model.state_dict(), dtype)
     (folder / _NEXT).unlink(missing_ok=True)
@@ -89,9 +89,43 @@ def save_objective(model: Model, folder: Path) -> None:
     encoder, objective = model.encoder, model.objective
     described = {"family": encoder.family, "settings": encoder.settings(), "card": encoder.card.as_dict()}
     write_json(folder / _NEXT, {"kind": objective.kind, **objective.settings()})
-    write_json(folder / "encoder.json", described)
+    write_json(folder / _ENCODER, described)
     write_tensors(folder / "model.safetensors", model.state_dict())
     os.replace(folder / _NEXT, folder / _OBJECTIVE)
+
+
+def of_fold(name: str, fold: int) -> str:
+    """The source that a fold goes on from: of a run of several folds the model of its own, otherwise the same one.
+
+    Raises:
+        SourceError: a run of several folds, this one not among them.
+    """
+    place = Path(os.path.expanduser(name))
+    models = _models(place)
+    if models and fold not in models:
+        known = ", ".join(map(str, models))
+        raise SourceError(
+            f"{name}: has no model of fold {fold}, but of {known}. Run the same folds, or name one model."
+        )
+    return str(place / "folds" / str(fold)) if models else name
+
+
+def _models(folder: Path) -> list[int]:
+    """The folds of a run of several; none of one that has a model itself."""
+    if (folder / _ENCODER).is_file():
+        return []
+    return sorted(int(file.parent.name) for file in folder.glob(f"folds/*/{_ENCODER}") if file.parent.name.isdecimal())
+
+
+def refuse_several(folder: Path) -> None:
+    """Raise where a folder is a run of several folds, in the place of one model.
+
+    Raises:
+        SourceError: it is; the message names one of its models.
+    """
+    if models := _models(folder):
+        one = folder / "folds" / str(models[0])
+        raise SourceError(f"{folder}: holds a model for each fold. Name one of them: {one}.")
 
 
 def load(folder: str | Path) -> Model:
@@ -101,10 +135,8 @@ def load(folder: str | Path) -> Model:
         SourceError: the folder is no run folder, or its files do not belong together.
     """
     folder = Path(folder)
-    folds = sorted(path.parent.name for path in folder.glob("folds/*/encoder.json"))
-    if folds and not (folder / "encoder.json").is_file():
-        raise SourceError(f"{folder}: holds a model for each fold. Name one of them: {folder / 'folds' / folds[0]}.")
-    encoder = build_encoder(read_json(folder / "encoder.json"), str(folder))
+    refuse_several(folder)
+    encoder = build_encoder(read_json(folder / _ENCODER), str(folder))
     try:
         return _joined(encoder, folder / _OBJECTIVE)
     except SourceError:

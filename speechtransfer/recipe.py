@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from speechtransfer.baseline import Baseline, Scratch
-from speechtransfer.checkpoint import write_json
+from speechtransfer.checkpoint import of_fold, write_json
 from speechtransfer.continuing import refuse_other_run, with_its_baseline
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import SettingsError
@@ -171,6 +171,11 @@ class Recipe:
         if not groups:
             raise SettingsError(f"speaker_pattern={self.speaker_pattern!r} has no group (...) around the speaker.")
 
+    @property
+    def first_fold(self) -> int:
+        """The number of the first fold that is run."""
+        return self.run_folds[0] if self.run_folds else 0
+
     def trainings(self) -> float:
         """How much is trained in all, in units of one fold's transfer: the folds, the search, the baselines."""
         folds = self.draws * (self.folds if self.run_folds is None else len(self.run_folds))
@@ -196,6 +201,9 @@ def run(
 ) -> Outcome:
     """Run a recipe: every fold, the pooled figures, then the baselines, the verdict and the report.
 
+    A source that is a run of several folds has a model for each: a fold goes on from its own, and never from one that
+    learnt from what it tests.
+
     One fold alone is a plain run folder; several lie under ``folds/``, and the top holds what is pooled.
 
     Args:
@@ -213,7 +221,8 @@ def run(
         SettingsError: the folder holds another run, the source is of another family than the recipe's, or the
             network to train from scratch hears another sample rate.
     """
-    encoder = encoder or load_encoder(recipe.source, recipe.source_language)
+    known = of_fold(recipe.source, recipe.first_fold)
+    encoder = encoder or load_encoder(known, recipe.source_language)
     if encoder.family != recipe.family:
         raise SettingsError(f"{recipe.name}: the source is a {encoder.family}, the recipe says {recipe.family}.")
     refuse_other_run(recipe, out, resume)
@@ -225,9 +234,15 @@ def run(
         folds = (0,)
     numbers = [draw * recipe.folds + fold for draw in range(recipe.draws) for fold in folds]
     tasks = {number: replace(fold_task(recipe, corpus, number), shared=len(numbers) > 1) for number in numbers}
-    for task in tasks.values():
+    sources = {number: of_fold(recipe.source, number) for number in numbers}
+
+    def begun(number: int) -> Encoder:
+        # One at a time, since they may be large.
+        return encoder if sources[number] == known else load_encoder(sources[number], recipe.source_language)
+
+    for number, task in tasks.items():
         tested = [row for rows in task.tests.values() for row in rows]
-        refuse_contamination(encoder.card, tested)
+        refuse_contamination(begun(number).card, tested)
         refuse_repeats((*task.manifest.split("train"), *task.manifest.split("dev")), tested)
     # What cannot be built is refused before hours of training, and before a folder is begun that other settings,
     # mended ones, could not go on with.
@@ -241,7 +256,7 @@ def run(
         if task.cut is not None and not (folders[fold] / "metrics.json").is_file():
             write_splits(folders[fold], task.cut)
         settings = _seeded(recipe, fold)
-        outcomes.append(run_trial(folders[fold], encoder, task, recipe.transfer, settings, resume))
+        outcomes.append(run_trial(folders[fold], begun(fold), task, recipe.transfer, settings, resume))
         if settings.minutes is not None:  # timed once; everything after follows its steps
             fixed = replace(recipe.settings, steps=outcomes[0].metrics["steps"], minutes=None)
             recipe = replace(recipe, settings=fixed)

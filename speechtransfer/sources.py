@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from speechtransfer.checkpoint import load, read_json
+from speechtransfer.checkpoint import load, read_json, refuse_several
 from speechtransfer.encoders import family, family_of, family_of_keys, random_encoder
 from speechtransfer.encoders.contract import Encoder, PlainEncoder, SourceCard
 from speechtransfer.encoders.dnn import Dnn
@@ -77,6 +77,7 @@ def find_source(name: str, language: str | None = None) -> Path:
         if place.is_file() and place.suffix in _STATE_DICT_SUFFIXES:
             return place
     if candidates[0].exists():
+        refuse_several(candidates[0])
         raise SourceError(f"{name}: holds neither config.json nor encoder.json, so it is no source.")
     if name.startswith((".", "/", "~")):
         raise SourceError(f"{name}: there is no such folder. Correct the path, or give a hub name.")

@@ -51,7 +51,7 @@ def tell_data(console: Console, corpus: Corpus, recipe: Recipe) -> None:
 def tell_units(console: Console, recipe: Recipe, corpus: Corpus) -> None:
     """What the outputs of a recogniser stand for, and why, by the training rows of its first fold."""
     if recipe.task == "ctc":
-        train = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0]).manifest.split("train")
+        train = fold_task(recipe, corpus, recipe.first_fold).manifest.split("train")
         for name, (vocabulary, why) in vocabularies(train.rows, recipe, corpus.phones).items():
             whose = "" if name == ALL else f" of {name}"
             console.print(f"units{whose}: {len(vocabulary.symbols)} {vocabulary.units.called}: {why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -12,18 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from speechtransfer.baseline import Scratch
 from speechtransfer.checkpoint import load, save
 from speechtransfer.defaults import defaults
 from speechtransfer.encoders.conformer import Conformer, ConformerSettings
 from speechtransfer.encoders.contract import SourceCard
-from speechtransfer.errors import ContaminationError, DataError, PlanError, SettingsError
+from speechtransfer.errors import ContaminationError, DataError, PlanError, SettingsError, SourceError
 from speechtransfer.features import MelSettings
 from speechtransfer.manifest import Manifest, Utterance, write_manifest
 from speechtransfer.objectives import Ctc
 from speechtransfer.recipe import Recipe, run
 from speechtransfer.schedule import FitSettings
+from speechtransfer.sources import load_encoder
 from speechtransfer.tasks import fold_task, open_corpus
 from speechtransfer.transfer import Transfer
 from speechtransfer.trial import run_trial
@@ -292,6 +295,27 @@ def test_a_run_is_a_source_that_knows_what_it_heard(tmp_path: Path, tiny: Callab
     assert heard.card.languages == ("eng",)
     with pytest.raises(ContaminationError, match="worthless"):
         run(replace(made, run_folds=(1,)), tmp_path / "second", heard)
+
+
+def test_of_a_run_of_folds_each_fold_goes_on_from_its_own_model(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:
+    made, before, out = recipe(corpus(tmp_path / "c")), tmp_path / "first", tmp_path / "second"
+    run(made, before, tiny())
+    untrained = replace(made.settings, steps=0, epochs=None)
+    run(replace(made, source=str(before), settings=untrained), out)
+    for fold in ("0", "1"):
+        own, other = (load(before / "folds" / name).encoder.state_dict() for name in (fold, "10"[int(fold)]))
+        kept = load(out / "folds" / fold).encoder.state_dict()
+        assert all(torch.equal(kept[name], own[name]) for name in own)
+        assert any(not torch.equal(kept[name], other[name]) for name in own)
+    swapped = tmp_path / "swapped"
+    for fold in ("0", "1"):
+        shutil.copytree(before / "folds" / fold, swapped / "folds" / "10"[int(fold)])
+    with pytest.raises(ContaminationError, match="worthless"):
+        run(replace(made, source=str(swapped)), tmp_path / "third")
+    with pytest.raises(SourceError, match="first: has no model of fold 2, but of 0, 1"):
+        run(replace(made, source=str(before), folds=3), tmp_path / "fourth")
+    with pytest.raises(SourceError, match=r"first: holds a model for each fold\. Name one of them: .*first/folds/0"):
+        load_encoder(before)
 
 
 def test_a_rate_that_diverges_is_left_out_of_the_search(tmp_path: Path, tiny: Callable[..., Conformer]) -> None:

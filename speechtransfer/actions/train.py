@@ -11,6 +11,7 @@ from rich.console import Console
 
 from speechtransfer import catalogue
 from speechtransfer.baseline import Baseline
+from speechtransfer.checkpoint import of_fold
 from speechtransfer.continuing import begun_at, refuse_other_run, with_its_baseline
 from speechtransfer.corpora import detect
 from speechtransfer.defaults import defaults
@@ -97,7 +98,7 @@ def adapt(console: Console, request: Adapt) -> int:
     _require_data(request.data)
     _refuse_settings_of_options(flags.set)
     source = request.source or DEFAULT_SOURCE
-    encoder = load_encoder(source, request.source_language)
+    encoder = load_encoder(of_fold(source, 0), request.source_language)  # adapt begins with the first fold
     for data in request.data:
         console.print(f"{data}: read as {request.format or detect(data)}")
     usual = defaults(request.data[0], source, encoder.family, request.language, request.task)
@@ -206,19 +207,20 @@ def plan(console: Console, request: Plan) -> int:
     else:
         _refuse_settings_of_options(request.set)
         source = request.source or DEFAULT_SOURCE
-        family = load_encoder(source, request.source_language).family
+        family = load_encoder(of_fold(source, 0), request.source_language).family
         usual = defaults(request.target[0], source, family, request.language, request.task)
         alone = _one_fold(replace(usual, data=request.target, speaker_pattern=request.speaker_pattern), False)
         recipes = {"adapt": replace(alone, scratch=replace(alone.scratch, folds=0))}
     roots = tuple(map(str, request.audio_root))
     for name, recipe in recipes.items():
         recipe = _comparing(_overridden(recipe, request.set), request.set)
-        encoder = load_encoder(request.source or recipe.source, request.source_language or recipe.source_language)
+        source = of_fold(request.source or recipe.source, recipe.first_fold)
+        encoder = load_encoder(source, request.source_language or recipe.source_language)
         corpus = open_corpus(recipe, encoder.sample_rate, roots, request.format)
         if corpus.manifest.splits:  # there are no other folds of them
             recipe = _one_fold(recipe, False)
         tell_units(console, recipe, corpus)
-        task = fold_task(recipe, corpus, (recipe.run_folds or (0,))[0])
+        task = fold_task(recipe, corpus, recipe.first_fold)
         model, planned = recipe.transfer.apply(encoder, task.objective())
         console.rule(name)
         console.print(str(planned))
