@@ -108,7 +108,7 @@ class Adapt:
     negatives: tuple[str, ...] = ()
     """DATA in which none of the keywords is said: learnt as unknown, its test part counts false accepts an hour."""
     texts: tuple[str, ...] = ()
-    """Text without sound, by which a recogniser spells better: a file, a folder of .txt or .html files, a package."""
+    """Text without sound, by which a recogniser spells better: a file, a folder of texts, a dictionary, a package."""
     training: Annotated[Training, tyro.conf.arg(name="")] = Training()
 
     def __call__(self, console: Console) -> int:

@@ -132,6 +132,7 @@ WITHIN_A_LAYER = {
     ("cli", "__init__"): "the help begins with the package's docstring",
     ("__main__", "cli"): "python -m",
     ("corpora.prose", "corpora.debian"): "a package of text is fetched like one of sound",
+    ("corpora.dictionaries", "corpora.delimited"): "a list of words may be a table with a header",
     ("corpora.prose", "corpora.dictionaries"): "and a dictionary's words may be all of it that there is",
     ("corpora.prose", "corpora.pages"): "text without sound often lies in web pages",
     ("corpora.elan", "corpora.media"): "an ELAN file names its sound",

@@ -104,6 +104,29 @@ def test_a_toolbox_dictionary_gives_its_vernacular_fields(tmp_path: Path) -> Non
         assert read.sentences == tuple(sorted(map(CONTRACT.apply, wanted)))
 
 
+@pytest.mark.parametrize(("suffix", "mark"), [(".csv", ","), (".csv", ";"), (".tsv", "\t")])
+def test_of_a_table_the_named_column_is_read(tmp_path: Path, suffix: str, mark: str) -> None:
+    path = tmp_path / f"words{suffix}"
+    rows = [("Headword", "Gloss"), ("nyumba", "house"), ("-pha", "kill"), ("maji moto", "hot water")]
+    path.write_text("\n".join(map(mark.join, rows)), "utf-8-sig")
+    assert read_prose([f"{path}#headword"], CONTRACT).sentences == ("maji moto", "nyumba")
+    with pytest.raises(
+        DataError, match=r"is a table\. Name the column .*words.*#COLUMN; its header is Headword, Gloss"
+    ):
+        read_prose([str(path)], CONTRACT)
+    with pytest.raises(DataError, match="has no column word; its header is headword, gloss"):
+        read_prose([f"{path}#word"], CONTRACT)
+    path.write_text(mark.join(("Headword", "Gloss")) + "\nnyumba\n", "utf-8")
+    with pytest.raises(DataError, match=r":2: the row and the header differ in length: 1 and 2 fields\. Correct"):
+        read_prose([f"{path}#headword"], CONTRACT)
+
+
+def test_text_has_no_parts(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("one")
+    with pytest.raises(DataError, match=r"t\.txt#seh: only a LIFT file or a table has parts to name"):
+        read_prose([f"{tmp_path / 't.txt'}#seh"], CONTRACT)
+
+
 def test_prose_is_no_dictionary() -> None:
     assert not is_standard_format(["He said \\lx once.", "\\lx wata"])
     assert not is_standard_format([])

@@ -1,4 +1,4 @@
-"""Dictionaries of a language -> its words and example sentences: LIFT, Toolbox, and Debian's packages of them."""
+"""Dictionaries of a language -> its words and examples: LIFT, Toolbox, tables, and Debian's packages of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from speechtransfer.corpora.contract import walk
+from speechtransfer.corpora.delimited import read_records
 from speechtransfer.errors import DataError
 from speechtransfer.files import read_content, read_text_lines
 
 LIFT = ".lift"
+TABLES = (".csv", ".tsv")
 #: Fields of Multi-Dictionary Formatter files that are written in the language: the headword, how it is cited, one below
 #: it, a variant, a plural, an example.
 _FIELDS = ("lx", "lc", "se", "va", "pl", "xv")
@@ -89,6 +91,32 @@ def standard_format_texts(lines: Iterable[str]) -> list[str]:
         elif fields:
             fields[-1] = (fields[-1][0], f"{fields[-1][1]} {line}")
     return _words(" ".join(text.split()) for name, text in fields if name in _FIELDS)
+
+
+def column_texts(path: Path, column: str | None) -> list[str]:
+    """What stands in one column of a table: the others are glosses, in another language. Affixes are left out.
+
+    Args:
+        path: a table with a header, ``.tsv`` or ``.csv`` with commas or, where its header has none, semicolons.
+        column: its name, in either case.
+
+    Raises:
+        DataError: no such column, none named, or a damaged row.
+    """
+    header = next((line for line in read_text_lines(path) if line.strip()), "")
+    separated = "," if "," in header else ";"
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else separated
+    if column is None:
+        raise DataError(
+            f"{path}: is a table. Name the column with words of the language, as in {path.name}#COLUMN; its header is "
+            f"{', '.join(name.strip() for name in header.split(delimiter))[:200] or 'empty'}."
+        )
+    texts, name = [], column.strip().lower()
+    for record in read_records(path, delimiter, [name]):
+        if record.fault is not None:
+            raise DataError(f"{record.where}: {record.fault}. Correct the row.")
+        texts.append(record.cells[name])
+    return _words(texts)
 
 
 def dictd_headwords(home: Path) -> Iterator[str]:

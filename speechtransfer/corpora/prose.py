@@ -11,6 +11,8 @@ from speechtransfer.corpora.contract import walk
 from speechtransfer.corpora.debian import PREFIX, fetch
 from speechtransfer.corpora.dictionaries import (
     LIFT,
+    TABLES,
+    column_texts,
     dictd_headwords,
     is_standard_format,
     lift_texts,
@@ -48,7 +50,8 @@ def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
 
     Args:
         data: a UTF-8 file, plain or HTML; a dictionary, whose headwords and examples are taken: LIFT (``words.lift``,
-            or ``words.lift#swh`` where it has headwords in several writing systems) or Toolbox's; a folder of files
+            or ``words.lift#swh`` where it has headwords in several writing systems), Toolbox's, or a table with the
+            column of its words (``words.csv#headword``); a folder of files
             that end in ``.txt``, ``.html``, ``.htm`` or ``.lift``; or a package fetched with apt-get: sayings such as
             ``debian:fortunes-ru``, an office's help pages such as ``debian:libreoffice-help-ru``, or the headwords of
             a dictionary such as ``debian:dict-freedict-ell-eng``.
@@ -83,17 +86,22 @@ def _lines(name: str) -> Iterator[str]:
         yield from _packaged(name)
     elif Path(name).is_dir():
         yield from _folder(Path(name))
-    elif not Path(name).exists() and f"{LIFT}#" in name.lower():
-        file, _, language = name.rpartition("#")
-        yield from lift_texts(Path(file), language)
-    else:
+    elif Path(name).exists() or "#" not in name:
         yield from _file(Path(name))
+    else:
+        file, _, part = name.rpartition("#")
+        yield from _file(Path(file), part)
 
 
-def _file(file: Path) -> Iterator[str]:
+def _file(file: Path, part: str | None = None) -> Iterator[str]:
     if file.suffix.lower() == LIFT:
-        yield from lift_texts(file)
+        yield from lift_texts(file, part)
         return
+    if file.suffix.lower() in TABLES:
+        yield from column_texts(file, part)
+        return
+    if part is not None:
+        raise DataError(f"{file}#{part}: only a LIFT file or a table has parts to name. Leave #{part} out.")
     lines = read_text_lines(file)
     if file.suffix.lower() in _PAGES:
         yield from page_lines("\n".join(lines))
