@@ -10,18 +10,13 @@ from dataclasses import replace
 
 from speechtransfer.baseline import Scratch, scratch_transfer
 from speechtransfer.batches import BatchSettings
-from speechtransfer.catalogue import find, of_language, on_folds
+from speechtransfer.catalogue import find, of_language
 
 TEXTS = ("debian:fortunes-cs", "debian:libreoffice-help-cs")
 CZECH = {
     variant: of_language(recipe, "whisper_tiny_en_to_cs_ctc", "debian:fillets-cs", "ces", TEXTS)
     for variant, recipe in find("whisper_tiny_en_to_ru_ctc")[1].items()
     if variant != "tuxpaint"
-}
-# One fold was trained, so a run to which text is added has no folder of folds.
-CZECH = {
-    variant: on_folds(replace(recipe, source=recipe.source.removesuffix("/folds/0")), 0)
-    for variant, recipe in CZECH.items()
 }
 # An epoch is five times as long as the others': fewer of them are as many steps.
 ALL = replace(CZECH["all"], settings=replace(CZECH["all"].settings, epochs=8))

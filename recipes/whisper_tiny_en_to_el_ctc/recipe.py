@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from speechtransfer.catalogue import find, of_language, on_folds
 
+HELP = "debian:libreoffice-help-el"
 GREEK = {
-    variant: of_language(
-        recipe, "whisper_tiny_en_to_el_ctc", "debian:tuxpaint-el", "ell", ("debian:libreoffice-help-el",)
-    )
+    variant: of_language(recipe, "whisper_tiny_en_to_el_ctc", "debian:tuxpaint-el", "ell", (HELP,))
     for variant, recipe in find("whisper_tiny_en_to_ru_ctc")[1].items()
     if variant != "tuxpaint"
 }
@@ -23,4 +22,9 @@ TWICE = {
     BRIDGED: on_folds(GREEK[BRIDGED], 0, 1),
     f"{BRIDGED}-texts": replace(GREEK[f"{BRIDGED}-texts"], source=f"runs/{GREEK[BRIDGED].name}/{BRIDGED}/folds/0"),
 }
-RECIPES = {**GREEK, **TWICE}
+#: With a dictionary's headwords beside the help pages: names of things, as the test's are.
+WORDS = {
+    variant.replace("texts", "dictionary"): replace(GREEK[variant], texts=(HELP, "debian:dict-freedict-ell-eng"))
+    for variant in ("4min-texts", "4min-scratch-texts")
+}
+RECIPES = {**GREEK, **TWICE, **WORDS}
