@@ -27,6 +27,8 @@ LIFT = """<?xml version="1.0" encoding="UTF-8"?>
     <subsense><example><form lang="seh"><text>Ndiri kunyumba</text></form></example></subsense></sense></entry>
 <entry id="b"><lexical-unit><form lang="seh"><text>tond</text></form></lexical-unit>
   <citation><form lang="seh"><text>tonda</text></form></citation></entry>
+<entry id="x" dateDeleted="2013-08-09T00:00:00Z"><lexical-unit><form lang="seh"><text>gone</text></form></lexical-unit>
+  </entry>
 <entry id="c"><lexical-unit><form lang="seh"><text>-pha</text></form></lexical-unit></entry>
 <entry id="d"><lexical-unit><form lang="seh"><text></text></form></lexical-unit></entry>
 </lift>
@@ -40,6 +42,7 @@ TOOLBOX = """\\_sh v3.0  400  MDF 4.0
 \\xv Wata e kol,
 e kol tumas.
 \\xe Water is cold.
+\\xv Bigpela ~ i kam.
 \\va woda
 \\pl watas
 \\se wata-mel

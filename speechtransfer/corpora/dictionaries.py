@@ -21,8 +21,10 @@ TABLES = (".csv", ".tsv")
 _FIELDS = ("lx", "lc", "se", "va", "pl", "xv")
 #: Parts of a language tag that say that a form is no spelling: phonetic, phonemic, or a recording's name.
 _NO_SPELLINGS = {"fonipa", "fonupa", "etic", "emic", "zxxx", "audio"}
-#: At the edge of what is no word by itself: affixes, clitics, reduplications, and what is not attested.
-_BOUND = "-‐‑=~*"
+#: At the edge of what is no word by itself: affixes, clitics, and what is not attested.
+_BOUND = "-‐‑=*"
+#: Stands for the headword in examples, in whatever form it would have there.
+_STAND_IN = "~"
 #: Digits of the numbers in a dictd index (RFC 2229's dictionaries).
 _DIGITS = {digit: value for value, digit in enumerate(f"{string.ascii_uppercase}{string.ascii_lowercase}0123456789+/")}
 #: What may follow a headword on the first line of a dictd article: its pronunciation, its part of speech, notes.
@@ -44,9 +46,10 @@ def lift_texts(path: Path, language: str | None = None) -> list[str]:
             is named.
     """
     try:
-        entries = ElementTree.fromstring(read_content(path)).findall("entry")
+        every = ElementTree.fromstring(read_content(path)).findall("entry")
     except ElementTree.ParseError as error:
         raise DataError(f"{path}: is no XML ({error}). Export the dictionary again.") from error
+    entries = [entry for entry in every if entry.get("dateDeleted") is None]
     found = dict.fromkeys(tag for entry in entries for tag, _ in _forms(entry, "lexical-unit", "citation"))
     if not found:
         raise DataError(f"{path}: has no headword. Give a LIFT file, as FLEx exports dictionaries.")
@@ -154,4 +157,5 @@ def _headword(article: str) -> str:
 
 def _words(texts: Iterable[str]) -> list[str]:
     """What can be said by itself."""
-    return [text for text in texts if text and text[0] not in _BOUND and text[-1] not in _BOUND]
+    whole = (text for text in texts if text and _STAND_IN not in text)
+    return [text for text in whole if text[0] not in _BOUND and text[-1] not in _BOUND]
