@@ -81,7 +81,7 @@ def test_of_several_writing_systems_one_has_to_be_named(tmp_path: Path) -> None:
     [
         (LIFT[: len(LIFT) // 2], r"w\.lift: is no XML"),
         ("<lift/>", r"w\.lift: has no headword"),
-        (LIFT.replace("seh", "en-fonipa"), r"w\.lift: has no headword"),
+        (LIFT.replace('"seh"', '"en-fonipa"'), r"w\.lift: has headwords in en-fonipa, .*\. Name .*w\.lift#en-fonipa"),
     ],
 )
 def test_a_lift_file_without_words_is_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -189,3 +189,8 @@ def test_a_damaged_dictionary_is_named(tmp_path: Path, damage: str) -> None:
         index.write_text("word\t?\t!\n")
     with pytest.raises(DataError, match=r"x\.index: is damaged|x\.dict\.dz: cannot be read"):
         list(dictd_headwords(tmp_path / "d"))
+
+
+def test_phonetic_forms_are_taken_where_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / "w.lift").write_text(LIFT, "utf-8")
+    assert lift_texts(tmp_path / "w.lift", "seh-fonipa-x-etic") == ["ɲumba"]

@@ -35,11 +35,12 @@ def lift_texts(path: Path, language: str | None = None) -> list[str]:
     """Headwords, variants and example sentences of a LIFT file, as FLEx, WeSay and others export their dictionaries.
 
     Of an entry the citation form is taken where it has one, since a lexeme may be a stem. Affixes and clitics are
-    left out, and so are phonetic forms and the translations of examples.
+    left out, and so are the translations of examples. Phonetic forms are taken where they are named alone.
 
     Args:
         path: the file.
-        language: the tag of the writing system to take, as the file has it; None takes that of the headwords.
+        language: the tag of the writing system to take, as the file has it; None takes that in which headwords are
+            spelt.
 
     Raises:
         DataError: a damaged file, no headword, or headwords in several writing systems, of which none or another
@@ -53,25 +54,28 @@ def lift_texts(path: Path, language: str | None = None) -> list[str]:
     found = dict.fromkeys(tag for entry in entries for tag, _ in _forms(entry, "lexical-unit", "citation"))
     if not found:
         raise DataError(f"{path}: has no headword. Give a LIFT file, as FLEx exports dictionaries.")
-    if (language is None and len(found) > 1) or (language is not None and language not in found):
+    spelt = [tag for tag in found if not _NO_SPELLINGS & {*tag.lower().split("-")}]
+    if (language is None and len(spelt) != 1) or (language is not None and language not in found):
         wrong = "has headwords" if language is None else f"has no headword in {language}, but"
-        raise DataError(
-            f"{path}: {wrong} in {', '.join(found)}. Name one writing system, as in {path.name}#{next(iter(found))}."
-        )
-    chosen = language or next(iter(found))
+        known = spelt or [*found]
+        raise DataError(f"{path}: {wrong} in {', '.join(known)}. Name one of them, as in {path.name}#{known[0]}.")
+    chosen = language or spelt[0]
     texts = []
     for entry in entries:
-        cited = _forms(entry, "citation") or _forms(entry, "lexical-unit")
-        said = (*cited, *_forms(entry, "variant"), *_forms(entry, "sense/example", "sense/subsense/example"))
-        texts += [text for tag, text in said if tag == chosen]
+        heads = _written(entry, chosen, "citation") or _written(entry, chosen, "lexical-unit")
+        texts += [*heads, *_written(entry, chosen, "variant", "sense/example", "sense/subsense/example")]
     return _words(texts)
 
 
 def _forms(entry: ElementTree.Element, *places: str) -> list[tuple[str, str]]:
-    """Writing system and text of every form at these places, those alone that are spellings."""
+    """Writing system and text of every form at these places."""
     forms = [form for place in places for form in entry.findall(f"{place}/form")]
     told = [(form.get("lang", ""), " ".join("".join(form.itertext()).split())) for form in forms]
-    return [(tag, text) for tag, text in told if text and not _NO_SPELLINGS & {*tag.lower().split("-")}]
+    return [(tag, text) for tag, text in told if text]
+
+
+def _written(entry: ElementTree.Element, language: str, *places: str) -> list[str]:
+    return [text for tag, text in _forms(entry, *places) if tag == language]
 
 
 def is_standard_format(lines: Iterable[str]) -> bool:
