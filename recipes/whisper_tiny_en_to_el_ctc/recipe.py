@@ -17,6 +17,11 @@ GREEK = {
     for variant, recipe in find("whisper_tiny_en_to_ru_ctc")[1].items()
     if variant != "tuxpaint"
 }
+# Text was added to every fold of four minutes.
+GREEK |= {
+    variant: on_folds(replace(GREEK[variant], source=GREEK[variant].source.removesuffix("/folds/0")), *range(5))
+    for variant in ("4min-texts", "4min-scratch-texts")
+}
 BRIDGED = "4min-bridged"
 # Two folds were trained by way of other languages, so the run to which text is added is that of the first.
 TWICE = {
