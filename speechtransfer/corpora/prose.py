@@ -51,10 +51,10 @@ def read_prose(data: Iterable[str], contract: TextContract) -> Prose:
     Args:
         data: a UTF-8 file, plain or HTML; a dictionary, whose headwords and examples are taken: LIFT (``words.lift``,
             or ``words.lift#swh`` where it has headwords in several writing systems), Toolbox's, or a table with the
-            column of its words (``words.csv#headword``); a folder of files
-            that end in ``.txt``, ``.html``, ``.htm`` or ``.lift``; or a package fetched with apt-get: sayings such as
-            ``debian:fortunes-ru``, an office's help pages such as ``debian:libreoffice-help-ru``, or the headwords of
-            a dictionary such as ``debian:dict-freedict-ell-eng``.
+            column of its words (``words.csv#headword``); a folder of files that end in ``.txt``, ``.html``, ``.htm``
+            or ``.lift``; or a package fetched with apt-get: sayings such as ``debian:fortunes-ru``, an office's help
+            pages such as ``debian:libreoffice-help-ru``, or the headwords of a dictionary such as
+            ``debian:dict-freedict-ell-eng``.
         contract: what the transcripts pass.
 
     Raises:
