@@ -89,14 +89,23 @@ class Alignment:
         return max(0.0, start - min(margin, before)), min(self.seconds, end + min(margin, behind))
 
 
+def writes(objective: Objective) -> bool:
+    """Whether it has an output layer that writes letters."""
+    return bool(_writing(objective))
+
+
+def _writing(objective: Objective) -> tuple[Ctc, ...]:
+    parts = tuple(objective.parts.values()) if isinstance(objective, Sum) else (objective,)
+    return tuple(part for part in parts if isinstance(part, Ctc))
+
+
 def recognisers(objective: Objective) -> tuple[Ctc, ...]:
     """The output layers that write letters: the objective itself, or parts of a sum.
 
     Raises:
         SettingsError: it has none, or they read transcripts differently.
     """
-    parts = tuple(objective.parts.values()) if isinstance(objective, Sum) else (objective,)
-    found = tuple(part for part in parts if isinstance(part, Ctc))
+    found = _writing(objective)
     if not found:
         raise SettingsError(
             f"the run's objective ({objective.kind}) writes no letters, so it cannot align a transcript. Give the run "

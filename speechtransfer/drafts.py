@@ -15,6 +15,7 @@ from speechtransfer.model import Model
 from speechtransfer.objectives import Ctc
 from speechtransfer.vocabulary import Vocabulary
 
+_BESIDE = 1e-6
 #: Seconds without a letter that part two utterances.
 _PAUSE = 0.6
 #: Seconds that an utterance may last before a shorter gap parts it.
@@ -60,7 +61,8 @@ def draft(model: Model, audio: Path, language: str | None = None, longest: float
     places = _utterances(part, heard, longest / heard.period)
     rows = []
     for start, end in heard.spans(places):
-        first, last = math.floor(start / heard.period), math.ceil(end / heard.period)
+        # Borders are decimal fractions, which division leaves a little beside the frame that they are.
+        first, last = math.floor(start / heard.period + _BESIDE), math.ceil(end / heard.period - _BESIDE)
         own = torch.from_numpy(heard.log_posteriors[None, first:last])
         (found,) = part.decode(own, torch.tensor([own.shape[1]]))
         if found.value:

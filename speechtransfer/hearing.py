@@ -52,7 +52,7 @@ class Heard:
         edges = [(0, 0), *((round(first * scale), round(last * scale)) for first, last in frames), (count, count)]
         gaps = [in_pauses(self.decibels, one[1], two[0]) for one, two in pairwise(edges)]
         return [
-            (round(before[1] * LOUDNESS_PERIOD, 2), round(min(self.seconds, behind[0] * LOUDNESS_PERIOD), 2))
+            (round(before[1] * LOUDNESS_PERIOD, 2), min(self.seconds, round(behind[0] * LOUDNESS_PERIOD, 2)))
             for before, behind in pairwise(gaps)
         ]
 

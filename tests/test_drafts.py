@@ -14,12 +14,15 @@ from speechtransfer import cli
 from speechtransfer.audio import probe, write_wav
 from speechtransfer.corpora import load
 from speechtransfer.corpora.elan import write_eaf
+from speechtransfer.corpora.praat import write_textgrid
 from speechtransfer.corpora.subtitles import write_srt
 from speechtransfer.drafts import draft
-from speechtransfer.errors import AudioError, SettingsError
+from speechtransfer.errors import AudioError, DataError, SettingsError
+from speechtransfer.hearing import Heard
 from speechtransfer.manifest import Utterance
 from speechtransfer.model import Model
-from speechtransfer.objectives import Classify, Ctc, Sum
+from speechtransfer.objectives import Classify, Ctc, Regress, Sum
+from speechtransfer.objectives.regress import Scale
 
 SAID = ["ab cd", "abc", "dad ab", "cab", "bad dab", "acd", "bcd a", "dc ba"]
 
@@ -102,6 +105,38 @@ def test_the_output_layer_of_the_language_writes(listener: Model, story: Story) 
     spotter = Model(listener.encoder, Classify(["yes", "no"]))
     with pytest.raises(SettingsError):
         draft(spotter, audio)
+
+
+@pytest.mark.parametrize("longest", [7.0, 7.01, 6.5])
+def test_parts_that_nothing_lies_between_share_no_frame(
+    listener: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, longest: float
+) -> None:
+    assert isinstance(listener.objective, Ctc)
+    labels = listener.objective.vocabulary.labels
+    letters = [labels.index(letter) for letter in "abcd"]
+    frames = np.full((1500, len(labels)), -20.0, np.float32)
+    frames[np.arange(1500), np.tile(letters, 375)] = 0.0  # another letter in every frame, and no blank
+    heard = Heard(frames, 0.02, np.zeros(3000), 30.0)
+    monkeypatch.setattr("speechtransfer.drafts.hear", lambda *_: heard)
+    found = draft(listener, tmp_path / "a.wav", longest=longest)
+    assert len(found.rows) > 4
+    assert found.text.replace(" ", "") == "abcd" * 375
+
+
+@pytest.mark.parametrize("cut", [0.00875, 0.003, 0.0155])
+def test_what_ends_in_the_midst_of_speech_ends_with_its_sound(
+    listener: Model, spoken: Callable[[str], np.ndarray], tmp_path: Path, cut: float
+) -> None:
+    audio = tmp_path / "a.wav"
+    write_wav(audio, spoken("ab")[: round(RATE * (0.28 + cut))], RATE)
+    found = draft(listener, audio)
+    assert found.rows[-1].end is not None and found.seconds - 0.02 < found.rows[-1].end <= found.seconds
+    for suffix, write in ((".TextGrid", write_textgrid), (".srt", write_srt)):
+        write(audio.with_suffix(suffix), found.seconds, found.rows)
+    write_eaf(audio.with_suffix(".eaf"), audio, found.seconds, found.rows)
+    for suffix in (".TextGrid", ".srt", ".eaf"):
+        (*_, last) = load(str(audio.with_suffix(suffix))).rows
+        assert last.end == pytest.approx(found.rows[-1].end, abs=0.002) and last.end <= found.seconds
 
 
 ROWS = [(0.0, 1.5, "ab <cd> & \u201ce\u0301\u201d"), (1.5, 2.25, "abc"), (3661.004, 3662.0, "\u0438 \u4e00")]
@@ -200,7 +235,7 @@ def test_subtitles_and_json_of_what_is_written(
     assert "1 utterances" not in call(tmp_path / "fast.wav", "--out", tmp_path / "shown", "--to", "srt")[1]
     audio, _ = story(SAID, least=0.7)
     status, told, warned = call(audio, "--out", tmp_path / "out", "--to", "srt", "--json")
-    assert status == 0 and warned.endswith(f"--audio-root {tmp_path} --set split_by=span\n")
+    assert status == 0 and warned.endswith(f"--audio-root {tmp_path} --set split_by=span --out runs/corrected\n")
     assert [row["text"] for row in json.loads(told)["utterances"]] == SAID
     assert (tmp_path / "out" / "story.srt").read_text().count(" --> ") == len(SAID)
 
@@ -216,6 +251,37 @@ def test_what_could_not_be_written_is_refused_before_anything_is_heard(
         assert "Name a folder with --out" in call(audio, *asked)[2]
     assert "would both be" in call(audio, twin, "--out", tmp_path / "out")[2]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_no_xml_can_hold_is_refused_for_elan(
+    call: Callable[..., tuple[int, str, str]], story: Story, tmp_path: Path
+) -> None:
+    audio, _ = story(SAID[:2])
+    audio = audio.rename(tmp_path / "a\x01b.wav")
+    status, _, warned = call(audio, "--out", tmp_path / "out")
+    assert status == 1 and "its name has characters that no .eaf file can hold" in warned
+    assert call(audio, "--out", tmp_path / "out", "--to", "srt")[0] == 0
+    with pytest.raises(DataError, match="characters that no"):
+        write_eaf(tmp_path / "a.eaf", tmp_path / "caf\udce9.wav", 1.0, [])
+
+
+def test_numbers_are_given_of_recordings_of_any_length_and_none_to_correct(
+    call: Callable[..., tuple[int, str, str]],
+    listener: Model,
+    story: Story,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grader = Regress(Scale(0.0, 1.0))
+    grader.attach(listener.encoder.width, listener.encoder.period)
+    model = Model(listener.encoder, grader)
+    monkeypatch.setattr("speechtransfer.actions.transcribe.load_model", lambda folder: model)
+    audio, _ = story(SAID * 4, least=0.7)
+    assert probe(audio).seconds > 30
+    status, told, _ = call(audio)
+    assert status == 0 and told.startswith(f"{audio}\t") and float(told.split("\t")[1]) is not None
+    status, _, warned = call(audio, "--out", tmp_path / "out")
+    assert status == 1 and "writes nothing that could be corrected" in warned
 
 
 def test_a_spotter_has_no_utterances_to_write(

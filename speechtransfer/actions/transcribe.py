@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechtransfer.align import writes
 from speechtransfer.audio import Recordings, probe
 from speechtransfer.checkpoint import load as load_model
-from speechtransfer.corpora.elan import write_eaf
+from speechtransfer.corpora.elan import require_nameable, write_eaf
 from speechtransfer.corpora.praat import write_textgrid
 from speechtransfer.corpora.subtitles import write_srt
 from speechtransfer.drafts import LONGEST, Draft, draft
@@ -34,6 +35,8 @@ _WHOLE = 30.0
 _SHOWN = 7.0
 _SUFFIXES = {"eaf": ".eaf", "textgrid": ".TextGrid", "srt": ".srt"}
 
+_UNTIMED = "gives a recording a number, and writes nothing that could be corrected. Leave --out out."
+
 _Found = Prediction | Draft | AudioError
 
 
@@ -53,8 +56,11 @@ def transcribe(request: Transcribe) -> int:
     for path in (one for one in request.audio if one not in wanted):
         print(f"{targets[path]}: is there already, and may be corrected: it stays", file=sys.stderr)
     model = load_model(find_run(request.run))
-    if targets and isinstance(model.objective, Spots):
-        raise SettingsError(f"{request.run}: knows words, not sentences. `spot` finds their times.")
+    if targets and not writes(model.objective):
+        why = (
+            "knows words, not sentences. `spot` finds their times." if isinstance(model.objective, Spots) else _UNTIMED
+        )
+        raise SettingsError(f"{request.run}: {why}")
     lost = written = 0
     for path, found in _heard(model, wanted, request):
         if isinstance(found, AudioError):
@@ -69,13 +75,19 @@ def transcribe(request: Transcribe) -> int:
             written += len(found.rows)
         print(_line(request, path, found, target), flush=True)
     if written:
-        folders = " ".join(dict.fromkeys(shlex.quote(str(path.parent)) for path in targets))
-        again = f"speechtransfer adapt {shlex.quote(str(request.out))} --audio-root {folders}"
-        again += " --set split_by=span" if len(targets) == 1 else ""
-        print(f"correct what is there, then: {again}", file=sys.stderr)
+        print(f"correct what is there, then: {_again(request, targets)}", file=sys.stderr)
     if lost:
         raise AudioError(f"{lost} of {len(request.audio)} files could not be read; they are named above.")
     return 0
+
+
+def _again(request: Transcribe, targets: Mapping[Path, Path]) -> str:
+    """The command that learns from corrected drafts; of one recording the utterances have to be split."""
+    folders = " ".join(dict.fromkeys(shlex.quote(str(path.parent)) for path in targets))
+    again = f"speechtransfer adapt {shlex.quote(str(request.out))} --audio-root {folders}"
+    again += f" --language {request.language}" if request.language else ""
+    written = {path for target in targets.values() for path in target.parent.glob(f"*{target.suffix}")}
+    return f"{again}{' --set split_by=span' if len(written) == 1 else ''} --out runs/corrected"
 
 
 def _targets(request: Transcribe) -> dict[Path, Path]:
@@ -83,6 +95,7 @@ def _targets(request: Transcribe) -> dict[Path, Path]:
 
     Raises:
         SettingsError: no folder for them, or two would be one file.
+        DataError: a name that no .eaf file can hold.
     """
     if request.out is None:
         if request.to is not None:
@@ -94,6 +107,8 @@ def _targets(request: Transcribe) -> dict[Path, Path]:
     targets = {path: request.out / f"{path.stem}{suffix}" for path in request.audio}
     taken: dict[Path, Path] = {}
     for path, target in targets.items():
+        if suffix == _SUFFIXES["eaf"]:
+            require_nameable(path)
         if target in taken:
             raise SettingsError(f"{path} and {taken[target]} would both be {target}: transcribe them apart.")
         taken[target] = path
@@ -116,7 +131,7 @@ def _heard(model: Model, paths: Sequence[Path], request: Transcribe) -> Iterator
 
 def _is_whole(model: Model, path: Path, request: Transcribe) -> bool:
     """Whether a file is heard as one utterance; so is what cannot be read, which then says why."""
-    if isinstance(model.objective, Spots):
+    if not writes(model.objective):
         return True
     try:
         return request.out is None and probe(path).seconds <= _WHOLE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mimetypes
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from speechtransfer.files import read_content, write_atomically
 from speechtransfer.manifest import Manifest, Utterance
 
 _SUFFIX = ".eaf"
+#: Control characters, and what stands for bytes that are no UTF-8 in a file's name.
+_NO_XML = re.compile(r"[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _Descriptor = Mapping[str, str]
 
@@ -64,9 +67,11 @@ def write_eaf(path: Path, audio: Path, seconds: float, rows: Sequence[Utterance]
     """Write the utterances of one recording as annotations of a tier of that type, linked to its sound.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or the recording's name not in it.
     """
     import pympi
+
+    require_nameable(audio)
 
     document = pympi.Eaf(author="speechtransfer")
     document.remove_tier("default")
@@ -77,10 +82,21 @@ def write_eaf(path: Path, audio: Path, seconds: float, rows: Sequence[Utterance]
     kind = mimetypes.guess_type(audio.name)[0] or "audio/x-wav"
     document.add_linked_file(audio.resolve().as_uri(), f"./{relative}", kind)
     for row in rows:
-        end = seconds if row.end is None else row.end
-        document.add_annotation(tier, round(1000 * (row.start or 0.0)), round(1000 * end), row.text or "")
+        end = round(1000 * (seconds if row.end is None else row.end))
+        # Nothing lies behind the end of the sound, which may be within a millisecond.
+        document.add_annotation(tier, round(1000 * (row.start or 0.0)), min(end, int(1000 * seconds)), row.text or "")
     root = pympi.Elan.to_adocument(document)
     write_atomically(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def require_nameable(audio: Path) -> None:
+    """Refuse a recording whose name no XML can hold.
+
+    Raises:
+        DataError: it has control characters, or bytes that are no text.
+    """
+    if _NO_XML.search(str(audio)):
+        raise DataError(f"{audio}: its name has characters that no .eaf file can hold. Rename it, or write --to srt.")
 
 
 def _document(file: Path) -> Any:
