@@ -125,9 +125,13 @@ def kept_together(
 ) -> list[list[int]]:
     """Row indices that must stay together: of one prompt or group and, where asked, one file or one speaker.
 
-    Spans that overlap are of one sound, whatever is asked.
+    Spans that overlap are of one sound, whatever is asked. A row of a group follows its group alone: who speaks in one
+    scene speaks in others.
     """
-    return _components(manifest.rows, list(_keys(manifest, prompt, by_speaker, by_file).values()))
+    keys = _keys(manifest, prompt, by_speaker, by_file)
+    if by_speaker:
+        keys["speaker"] = lambda row: None if row.group else row.speaker
+    return _components(manifest.rows, list(keys.values()))
 
 
 def _keys(
@@ -181,7 +185,10 @@ def grown(
 
 
 def joined(
-    manifest: Manifest, prompt: Callable[[Utterance], str], by_speaker: bool = False, by_file: bool = True
+    manifest: Manifest,
+    prompt: Callable[[Utterance], str],
+    by_speaker: bool = False,
+    by_file: bool = True,
 ) -> Manifest:
     """Rows that name no split beside rows that do: they are for training.
 
@@ -191,10 +198,13 @@ def joined(
     Args:
         manifest: the rows.
         prompt: what must not cross splits; the rest as for ``folds``.
-        by_speaker: nor may a speaker.
+        by_speaker: nor may a speaker, but for those of whom the named splits have crossed already.
         by_file: nor may a recording, as a whole.
     """
     keys = _keys(manifest, prompt, by_speaker, by_file)
+    crossed = leaks(manifest, lambda row: row.speaker) if by_speaker else {}
+    if by_speaker:
+        keys["speaker"] = lambda row: None if row.speaker in crossed else row.speaker
     held: dict[tuple[str, str], str] = {}
     for row in manifest:
         if row.split not in (None, "train"):

@@ -16,6 +16,7 @@ from speechtransfer.corpora import load as load_corpus
 from speechtransfer.corpora.prose import Prose, read_prose
 from speechtransfer.doctor import examine, require
 from speechtransfer.errors import DataError
+from speechtransfer.joining import join
 from speechtransfer.keeping import keep_splits
 from speechtransfer.manifest import RESERVED, SPLITS, LedgerRow, Manifest, Utterance
 from speechtransfer.objectives import Classify, Contrast, Distil, Match, Objective, Regress, Sum
@@ -27,7 +28,6 @@ from speechtransfer.splits import (
     cross_validation,
     group_count,
     joined,
-    leaks,
     require_all,
     take_each,
     take_seconds,
@@ -100,7 +100,7 @@ def open_corpus(
     contract = recipe.contract.contract(recipe.language)
     phones = recipe.units.check(contract)
     recordings, learnt = Recordings(sample_rate), FIELDS[recipe.task]
-    loaded = _joined({name: load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data})
+    loaded = join({name: load_corpus(name, format, audio_roots, recipe.language) for name in recipe.data})
     rows = tuple(_with_speaker(row, recipe.speaker_pattern) for row in loaded)
     manifest = require(examine(Manifest(rows, loaded.ledger), recordings, contract, learnt))
     tests: dict[str, Manifest] = {}
@@ -115,36 +115,16 @@ def open_corpus(
         texts = [contract.apply(row.text) for rows in (manifest, *tests.values()) for row in rows if row.text]
         phones.require(word for text in texts for word in text.split(" "))
     # Who speaks in one scene speaks in others: where rows name their scene, that is what stays together.
-    scenes = any(row.group for row in manifest)
-    by_speaker = recipe.split_by == "auto" and len(manifest.speakers) > 1 and not scenes
+    voices = {row.speaker for row in manifest if row.speaker and not row.group}
+    by_speaker = recipe.split_by == "auto" and len(voices) > 1
     negatives = None
     if recipe.negatives:
-        without = _joined({name: load_corpus(name, None, audio_roots) for name in recipe.negatives})
+        without = join({name: load_corpus(name, None, audio_roots) for name in recipe.negatives})
         negatives = require(examine(without, recordings, contract, "audio"))
     whole = Manifest(manifest.rows, (*manifest.ledger, *lost))
     prose = read_prose(recipe.texts, contract)
     by_file = recipe.split_by != "span"
     return Corpus(whole, recordings, tests, by_speaker, recipe.task, negatives, prose, contract, by_file, phones)
-
-
-def _joined(loaded: Mapping[str, Manifest]) -> Manifest:
-    """All of several DATA.
-
-    Raises:
-        DataError: the same recording, or span of it, is in two of them: it would be learnt and counted twice. Or of one
-            of them some rows name a split and others none.
-    """
-    owner: dict[str, str] = {}
-    for name, manifest in loaded.items():
-        if len(loaded) > 1 and manifest.splits and (bare := [row for row in manifest if row.split is None]):
-            raise DataError(
-                f"{name}: {bare[0].id} names no split, and other rows do. Name one on every row, or on none."
-            )
-        for row in manifest:
-            if owner.setdefault(row.id, name) != name:
-                raise DataError(f"{row.id}: is in {owner[row.id]} and in {name} too. Leave it out of one of them.")
-    rows = tuple(row for manifest in loaded.values() for row in manifest)
-    return Manifest(rows, tuple(line for manifest in loaded.values() for line in manifest.ledger))
 
 
 def _with_speaker(row: Utterance, pattern: str | None) -> Utterance:
@@ -213,7 +193,7 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
         raise DataError("the rows name their own splits, which are kept as they are: leave --keep-splits out.")
     manifest = cut
     if manifest is None:  # of several data, some may name their splits: what others have is for training
-        manifest = _with_new(corpus) if len(recipe.data) > 1 else corpus.manifest
+        manifest = _with_new(corpus, recipe.split_by == "auto") if len(recipe.data) > 1 else corpus.manifest
     require_all(manifest, "the rows")
     if recipe.train_minutes is not None:
         manifest = _shortened(manifest, recipe.train_minutes, recipe.split_seed + draw, corpus.recordings)
@@ -245,10 +225,9 @@ def fold_task(recipe: Recipe, corpus: Corpus, fold: int) -> Task:
     return Task(manifest, corpus.recordings, recipe.task, build, tests, language, notes, negatives, cut)
 
 
-def _with_new(corpus: Corpus) -> Manifest:
+def _with_new(corpus: Corpus, by_speaker: bool) -> Manifest:
     """Rows that name no split beside those that do, as far as they may be trained on."""
-    crossed = leaks(corpus.manifest, lambda row: row.speaker)
-    return joined(corpus.manifest, corpus.prompt, corpus.by_speaker and not crossed, corpus.by_file)
+    return joined(corpus.manifest, corpus.prompt, by_speaker, corpus.by_file)
 
 
 def _cut(recipe: Recipe, corpus: Corpus, fold: int) -> Manifest:

@@ -40,7 +40,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         *("symptoms", "textsettings", "trellis", "trimming", "unitsettings", "vocabulary", "weights"),
     ),
     2: ("corpora", "encoders", "graft", "objectives"),
-    3: ("batches", "keeping", "model", "penalty", "practice", "transfer"),
+    3: ("batches", "joining", "keeping", "model", "penalty", "practice", "transfer"),
     4: (
         *("activations", "align", "checkpoint", "doctor", "drafts", "embedding", "evaluate", "hearing", "mining"),
         *("offers", "plausible", "resume", "schedule", "segment", "sources", "stream"),

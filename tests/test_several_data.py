@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import string
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from speechtransfer.audio import write_wav
 from speechtransfer.errors import DataError, SettingsError
 from speechtransfer.manifest import Manifest, Utterance, read_manifest, write_manifest
 from speechtransfer.recipe import Recipe
-from speechtransfer.splits import joined
+from speechtransfer.splits import joined, leaks
 from speechtransfer.tasks import fold_task, open_corpus
 
 SPLITS = ("train", "train", "dev", "test")
@@ -86,14 +88,17 @@ def test_new_rows_share_nothing_with_dev_or_a_test(seed: int, by_speaker: bool, 
     for _ in range(60):
         start = draw.uniform(0, 50)
         split = draw.choice([None, None, "train", "dev", "test", "other"])
-        speaker, group = draw.choice([None, *"pqrstu"]), draw.choice([None, *map(str, range(20))])
+        speaker, group = draw.choice([None, *string.ascii_letters]), draw.choice([None, *map(str, range(20))])
         path, text = Path(f"/{draw.randrange(30)}.wav"), str(draw.randrange(25))
         rows.append(Utterance(path, start, start + 1, text, speaker=speaker, group=group, split=split))
     found = joined(Manifest(tuple(rows)), lambda row: row.text or "", by_speaker, by_file)
 
+    said_in = {row.speaker: {one.split for one in rows if one.speaker == row.speaker and one.split} for row in rows}
+
     def near(row: Utterance, held: Utterance) -> bool:
         together = row.audio == held.audio and (by_file or abs((row.start or 0) - (held.start or 0)) < 1)
-        alike = row.group == held.group is not None or (by_speaker and row.speaker == held.speaker is not None)
+        voice = by_speaker and row.speaker == held.speaker is not None and len(said_in[row.speaker]) == 1
+        alike = row.group == held.group is not None or voice
         return row.text == held.text or together or alike
 
     tested = [row for row in rows if row.split in ("dev", "test", "other")]
@@ -122,12 +127,77 @@ def test_the_same_recording_is_not_learnt_twice(call: Callable[..., tuple[int, s
     again = tmp_path / "again.jsonl"
     rows = [json.loads(line) for line in Path(one).read_text().splitlines()]
     again.write_text("".join(json.dumps({**row, "audio": str(tmp_path / "a" / row["audio"])}) + "\n" for row in rows))
-    with pytest.raises(DataError, match=r"0\.wav: is in .*a/all\.jsonl and in .*again\.jsonl too"):
+    with pytest.raises(DataError, match=r"0\.wav: is in .*again\.jsonl, and its sound, .*0\.wav, in .*all\.jsonl too"):
         open_corpus(Recipe("r", (one, str(again)), "random:conformer"), RATE)
     partly = corpus(tmp_path / "partly", ["p", "q", "r", "s"], ("train", None, "test", "dev"))
     with pytest.raises(DataError, match=r"partly/all\.jsonl: .*1\.wav names no split, and other rows do"):
         open_corpus(Recipe("r", (one, partly), "random:conformer"), RATE)
     assert not (tmp_path / "run").exists()
+
+
+def spans(path: Path, audio: Path, *borders: tuple[float | None, float | None]) -> str:
+    rows = [
+        Utterance(audio, start, end, text=f"said {'abcdefgh'[int(start or 0)]}", language="eng")
+        for start, end in borders
+    ]
+    write_manifest(path, Manifest(tuple(rows)))
+    return str(path)
+
+
+def test_sound_in_two_data_is_refused_however_it_is_cut_or_called(tmp_path: Path) -> None:
+    audio, copy = tmp_path / "a.wav", tmp_path / "b.wav"
+    write_wav(audio, np.random.default_rng(0).uniform(-0.3, 0.3, 4 * RATE).astype(np.float32), RATE)
+    copy.write_bytes(audio.read_bytes())
+    one = spans(tmp_path / "one.jsonl", audio, (0.0, 1.0), (1.0, 2.0))
+    for borders in ([(None, None)], [(1.5, 3.0)], [(2.5, 3.0), (0.2, 0.4)], [(0.0, 1.0)]):
+        other = spans(tmp_path / "two.jsonl", audio, *borders)
+        for data in ((one, other), (other, one)):
+            with pytest.raises(DataError, match=r"its sound, as .*a\.wav.*, in .* too\. Leave it out of one of them"):
+                open_corpus(Recipe("r", data, "random:conformer"), RATE)
+    twin = spans(tmp_path / "three.jsonl", copy, (None, None))
+    with pytest.raises(DataError, match=r"b\.wav: is in .*three\.jsonl, and the same sound, as .*a\.wav, in .*one\.js"):
+        open_corpus(Recipe("r", (one, twin), "random:conformer"), RATE)
+    rest = spans(tmp_path / "four.jsonl", audio, (1.95, 3.0), (3.0, None))
+    assert len(open_corpus(Recipe("r", (one, rest), "random:conformer"), RATE).manifest) == 4
+
+
+def told_apart(folder: Path, rows: list[tuple[str | None, str | None, str | None]]) -> str:
+    """Rows of a speaker, a group and a split each."""
+    data = read_manifest(
+        corpus(folder, [f"{folder.name} {string.ascii_letters[number]}" for number in range(len(rows))])
+    )
+    named = [
+        replace(row, speaker=speaker, group=group, split=split)
+        for row, (speaker, group, split) in zip(data, rows, strict=True)
+    ]
+    write_manifest(folder / "all.jsonl", Manifest(tuple(named)))
+    return str(folder / "all.jsonl")
+
+
+def test_new_rows_are_not_by_speakers_of_dev_or_a_test_but_by_those_who_crossed_before(tmp_path: Path) -> None:
+    splits = ("train", "dev", "test")
+    named = told_apart(
+        tmp_path / "named", [*zip("pqr", [None] * 3, splits, strict=True), ("p", None, "test"), ("s", None, "train")]
+    )
+    new = told_apart(tmp_path / "new", [(speaker, group, None) for group in (None, "scene") for speaker in "pqrsu"])
+    recipe = Recipe("r", (named, new), "random:conformer", run_folds=(0,))
+    task = fold_task(recipe, open_corpus(recipe, RATE), 0)
+    learnt = {(row.speaker, row.group) for row in task.manifest.split("train") if row.audio.parent.name == "new"}
+    # p is in train and in the test already; u in neither; the scene is of them all.
+    assert learnt == {("p", None), ("s", None), ("u", None), ("p", "scene"), ("s", "scene"), ("u", "scene")}
+    anew = replace(recipe, split_by="prompt")
+    assert len(fold_task(anew, open_corpus(anew, RATE), 0).manifest.split("train")) == 12
+
+
+def test_scenes_of_one_of_the_data_leave_the_speakers_of_another_apart(tmp_path: Path) -> None:
+    voices = told_apart(tmp_path / "voices", [(speaker, None, None) for speaker in "pqrstuvw" for _ in range(3)])
+    scenes = told_apart(tmp_path / "scenes", [("xyz"[number % 3], str(number // 2), None) for number in range(12)])
+    recipe = Recipe("r", (voices, scenes), "random:conformer", folds=3, run_folds=(0, 1, 2))
+    for fold in range(3):
+        rows = fold_task(recipe, open_corpus(recipe, RATE), fold).manifest
+        alone = Manifest(tuple(row for row in rows if row.group is None))
+        assert set(rows.splits) == {"train", "dev", "test"}
+        assert not leaks(alone, lambda row: row.speaker) and not leaks(rows, lambda row: row.group)
 
 
 def test_a_recipe_s_audio_may_lie_elsewhere(
