@@ -31,7 +31,7 @@ def tell_data(console: Console, corpus: Corpus, recipe: Recipe) -> None:
         kept = fold_task(recipe, corpus, 0).cut or ()
         tested, left = sum(row.split == "test" for row in kept), len(corpus.manifest) - len(kept)
         console.print(f"the test is kept: {tested} utterances; {left} near dev or test are in the ledger")
-    elif corpus.manifest.splits and (new := sum(row.split is None for row in corpus.manifest)):
+    elif len(recipe.data) > 1 and corpus.manifest.splits and (new := sum(row.split is None for row in corpus.manifest)):
         console.print(
             f"{new} utterances name no split: those near dev or test are in the ledger, the others are learnt"
         )

@@ -29,8 +29,10 @@ _COMMON = LanguageRules()
 _PAIRS = ("()", "[]", "{}", "<>", "（）", "［］", "｛｝", "【】", "〔〕", "⟨⟩")
 _BRACKETS = "|".join(rf"\{pair[0]}[^\{pair[0]}\{pair[1]}]*\{pair[1]}" for pair in _PAIRS)
 _BRACKETED = regex.compile(_BRACKETS)
-#: What touches a letter is of that word: mo(t)s.
-_REMARK = regex.compile(rf"(?<![\p{{L}}\p{{M}}\p{{N}}])(?:{_BRACKETS})(?![\p{{L}}\p{{M}}\p{{N}}])")
+_IN_WORD, _ELIDED = r"[\p{L}\p{M}\p{N}]", "['\u2019\u02bc]?"
+#: What touches a letter is of that word, over an apostrophe as well: mo(t)s, l'(homme).
+_REMARK = regex.compile(rf"(?<!{_IN_WORD}{_ELIDED})(?:{_BRACKETS})(?!{_ELIDED}{_IN_WORD})")
+_OPENED = regex.compile(rf"[{''.join(regex.escape(pair[0]) for pair in _PAIRS)}]\p{{L}}")
 _TATWEEL = "\u0640"
 _DOTLESS = {ord("I"): "ı", ord("İ"): "i"}
 #: Points of Arabic, Hebrew and Syriac; the hamza and the madda above a letter are part of it.
@@ -158,6 +160,8 @@ class TextContract:
             if self.remarks == "refuse":
                 raise TextError(f"a remark in brackets, {whole}. Leave it out, or set contract.remarks.")
             raise TextError(f"brackets within a word, {whole}: write the word as it is said.")
+        if self.remarks != "keep" and (found := _OPENED.search(rest)):
+            raise TextError(f"a bracket that nothing closes, {found[0]!r} in {text!r}. Close it, or leave it out.")
         return rest
 
     def _prepared(self, text: str, rules: LanguageRules) -> str:

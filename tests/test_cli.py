@@ -419,6 +419,8 @@ def test_a_smoke_run_takes_no_settings(tmp_path: Path, capsys: pytest.CaptureFix
     asked = ("recipes/source_compact", "--smoke", "--out", tmp_path)
     assert call("run", *asked, "--steps", "5") == 1
     assert "no other settings" in capsys.readouterr().err
+    assert call("run", *asked, "--audio-root", tmp_path) == 1
+    assert "no other settings" in capsys.readouterr().err
     assert not [*tmp_path.iterdir()]
 
 

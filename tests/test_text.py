@@ -170,7 +170,7 @@ def test_case_and_form_are_choices() -> None:
         ("a <unk> b\uff08\u7b11\uff09 \u3010\u96d1\u97f3\u3011c", None),
         ("a \uff08\u7b11\uff09, \u3010\u96d1\u97f3\u3011 c", "a c"),
         ("\u00ab(rires)\u00bb oui", "oui"),
-        ("un) deux (trois", "un deux trois"),
+        ("un) deux :(", "un deux"),
     ],
 )
 def test_remarks_in_brackets_are_left_out_where_asked(text: str, said: str | None) -> None:
@@ -190,9 +190,15 @@ def test_remarks_are_said_unless_asked_otherwise() -> None:
         with pytest.raises(TextError, match=r"a remark in brackets, '[\[(]"):
             REFUSE.apply(text)
     assert REFUSE.apply("Bonjour :)") == "bonjour"
+    for contract in (DROP, REFUSE):
+        with pytest.raises(TextError, match=r"a bracket that nothing closes, '\[r' in 'oui \[rires'\. Close it"):
+            contract.apply("oui [rires")
+    assert CONTRACT.apply("oui [rires") == "oui rires"
 
 
-@pytest.mark.parametrize("text", ["mo(t)s", "(mo)ts", "mot[s]", "[de]s mots [rires]", "b(é)"])
+@pytest.mark.parametrize(
+    "text", ["mo(t)s", "(mo)ts", "mot[s]", "[de]s mots [rires]", "b(é)", "l'(homme) oui", "(qu)\u2019il"]
+)
 def test_brackets_within_a_word_may_mean_either(text: str) -> None:
     with pytest.raises(TextError, match="brackets within a word"):
         DROP.apply(text)

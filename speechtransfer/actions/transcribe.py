@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _TOGETHER = 16
 #: Seconds; what is longer is heard utterance by utterance: few training utterances are, and memory would not do.
 _WHOLE = 30.0
-#: Seconds that a subtitle is shown at most: with more come more letters than there is room for.
+#: Seconds from the first letter of a subtitle to its last, at most: there is no room for more.
 _SHOWN = 7.0
 _SUFFIXES = {"eaf": ".eaf", "textgrid": ".TextGrid", "srt": ".srt"}
 
