@@ -13,7 +13,7 @@ from torch import nn
 
 from speechtransfer.encoders.contract import Encoder
 from speechtransfer.errors import PlanError
-from speechtransfer.graft import copy_rows, match_labels
+from speechtransfer.graft import copy_rows, match_by_sound, match_labels, told
 from speechtransfer.model import Model
 from speechtransfer.objectives.contract import Objective
 from speechtransfer.weights import Head
@@ -146,23 +146,25 @@ class Transfer:
         rules: freeze and learning rates, ordered; together they must cover every parameter.
         cut: drop the blocks after this one; voids the donor.
         fresh: patterns of encoder parameters to re-initialise; ``(r"encoder\..*",)`` is training from scratch.
-        graft: ``shared`` takes the donor's row for every label both heads have, ``fresh`` takes none, and a
-            mapping of new label to old label takes those (or to an index, for a donor without labels).
+        graft: ``shared`` takes the donor's row for every label both heads have, ``transliterated`` besides for a letter
+            that the donor lacks the row of the letter that is written alike in Latin ones, ``fresh`` takes none, and
+            a mapping of new label to old label takes those (or to an index, for a donor without labels).
     """
 
     rules: tuple[Rule, ...] = (Rule(r".*"),)
     cut: str | None = None
     fresh: tuple[str, ...] = ()
-    graft: Literal["shared", "fresh"] | Mapping[str, str | int] = "shared"
+    graft: Literal["shared", "transliterated", "fresh"] | Mapping[str, str | int] = "shared"
 
     def __post_init__(self) -> None:
-        """Refuse a graft that is none of the three.
+        """Refuse a graft that is none of the four.
 
         Raises:
-            PlanError: another word than ``shared`` and ``fresh``.
+            PlanError: another word than ``shared``, ``transliterated`` and ``fresh``.
         """
-        if not isinstance(self.graft, Mapping) and self.graft not in ("shared", "fresh"):
-            raise PlanError(f"graft={self.graft!r} is neither 'shared' nor 'fresh' nor a map of labels.")
+        if not isinstance(self.graft, Mapping) and self.graft not in ("shared", "transliterated", "fresh"):
+            known = "'shared' nor 'transliterated' nor 'fresh'"
+            raise PlanError(f"graft={self.graft!r} is neither {known} nor a map of labels.")
 
     def apply(self, encoder: Encoder, objective: Objective, donor: Head | None = None) -> tuple[Model, Plan]:
         """Join encoder and objective.
@@ -191,13 +193,17 @@ class Transfer:
         if isinstance(self.graft, Mapping) and len(heads) > 1:
             raise PlanError(f"the graft is a map of labels, but the objective has {len(heads)} output layers.")
         if self.graft != "fresh":
-            if donor is None and self.graft != "shared":
+            if donor is None and isinstance(self.graft, Mapping):
                 raise PlanError("the graft names labels, but the source has no output layer to take them from.")
             if donor is None:
                 notes.append("the source has no output layer: the head is fresh")
             else:
                 for name, own in heads.items():
                     rows = match_labels(own, donor, self.graft)
+                    if self.graft == "transliterated":
+                        alike = match_by_sound(own, donor, rows)
+                        notes += told(own, donor, alike)
+                        rows |= alike
                     copy_rows(own, donor, rows)
                     shared |= {(own.labels or ())[index] for index in rows}
                     grafted |= {f"objective.{name}.{part}" for part in ("weight", "bias") if rows}

@@ -222,6 +222,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scipy": ("augmentation", "score"),
     "accelerate": ("fit",),
     "peft": ("graft", "transfer"),
+    "anyascii": ("graft",),
     "pytorch_metric_learning": ("objectives",),
     "tyro": ("align_verb", "cli", "finished_verbs", "keyword_verbs"),
     "num2words": ("numerals",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -132,3 +133,64 @@ def test_pieces_of_words_give_only_what_is_a_character_in_both() -> None:
     head = model.objective.heads["output"]
     assert torch.equal(head.weight[VOCABULARY.labels.index("a")], old.weight[2])
     assert torch.equal(head.weight[VOCABULARY.labels.index(" ")], old.weight[0])
+
+
+def by_sound(old: tuple[str, ...], vocabulary: Vocabulary) -> tuple[dict[str, str], Model, Plan]:
+    """Which of the donor's labels each new one begins as, told by the weights of its row."""
+    model, plan = apply(Transfer(graft="transliterated"), donor(old), vocabulary)
+    first = model.objective.heads["output"].weight[:, 0].tolist()
+    rows = {
+        label: old[round(value / 100) - 1] for label, value in zip(vocabulary.labels, first, strict=True) if value > 50
+    }
+    assert plan.shared_labels == tuple(sorted(rows)), "the plan tells the same"
+    return rows, model, plan
+
+
+def letters(text: str) -> Vocabulary:
+    return Vocabulary.from_texts([text])
+
+
+def test_letters_of_another_script_begin_as_what_they_are_transliterated_into() -> None:
+    rows, _, plan = by_sound(("<pad>", "|", *"abehopstvxyw"), letters("αβά θψωϋ"))
+    assert rows == {"": "<pad>", " ": "|", **dict(zip("αβάθψωϋ", "avatpoy", strict=True))}
+    assert "a>ά a>α v>β t>θ p>ψ o>ω y>ϋ" in plan.notes[-1]
+    assert by_sound(("<pad>", "а", "ш", "т"), letters("a stș"))[0] == {"": "<pad>", "a": "а", "t": "т"}, "and back"
+
+
+def test_a_letter_that_both_have_keeps_its_row_and_plain_letters_come_before_marked_ones() -> None:
+    rows, _, plan = by_sound(("<pad>", "é", "e", "č", "c"), letters("éèe ćčц"))
+    assert rows == {"": "<pad>", "é": "é", "è": "e", "e": "e", "ć": "c", "č": "č"}, "ц is ts, and no t is there"
+    assert plan.notes[-1].endswith(": e>è c>ć")
+    assert by_sound(("<pad>", "é", "č"), letters("eц"))[0] == {"": "<pad>", "e": "é"}
+    _, plan = apply(Transfer(graft="transliterated"), donor(("<pad>", "é")), letters("é"))
+    assert not plan.notes
+
+
+def test_the_longest_beginning_is_taken_by_a_single_letter_and_none_by_a_syllable() -> None:
+    assert by_sound(("", "s", "sh", "ш"), letters("щшж"))[0] == {"": "", "щ": "sh", "ш": "ш"}
+    syllables = Vocabulary.from_texts(["θα αι"], units=Multigraphs(("αι", "θα")))
+    assert by_sound(("", "t", "th", "a"), syllables)[0] == {"": ""}
+    assert by_sound(("", "tha", "a", "ai"), syllables)[0] == {"": "", "θα": "tha", "αι": "ai"}
+
+
+def test_what_is_no_letter_has_no_sound() -> None:
+    assert by_sound(("<s>", "<pad>", "'", "\u2581a", "<unk>"), letters("a u क्"))[0] == {"": "<pad>"}
+    phones = Phones({"s": ("s", "a\u02d0")})
+    assert by_sound(("", "s", "a"), Vocabulary.from_texts(["s"], units=phones))[0] == {"": "", "s": "s"}
+
+
+def test_letters_that_begin_as_one_share_its_probability() -> None:
+    """Oracle: where every row of the donor is taken, the new outputs' shares sum to the old ones'."""
+    torch.manual_seed(0)
+    old = Head(torch.randn(4, 8), torch.randn(4), ("<pad>", "i", "e", " "), None)
+    vocabulary = letters("ηιί εiёэ")
+    model, _ = apply(Transfer(graft="transliterated"), old, vocabulary)
+    head = model.objective.heads["output"]
+    hidden = torch.randn(5, 8)
+    new = (hidden @ head.weight.T + head.bias).softmax(-1)
+    was = (hidden @ old.weight.T + old.bias).softmax(-1)
+    for place, alike in enumerate((("",), "ηιίi", "εёэ", (" ",))):
+        torch.testing.assert_close(new[:, [vocabulary.labels.index(x) for x in alike]].sum(-1), was[:, place])
+    both, _ = apply(Transfer(graft={"a": "a", "b": "a"}), donor(("<pad>", "a")))
+    bias = both.objective.heads["output"].bias.tolist()
+    assert bias[VOCABULARY.labels.index("b")] == pytest.approx(200.5 - math.log(2)), "a map too"
